@@ -1,0 +1,61 @@
+/**
+ * The flow key: what the switch knows about a packet when it decides its fate. One cache line.
+ *
+ *      0        4        6        8                14               20    21   22   23
+ *     ┌────────┬────────┬────────┬────────────────┬────────────────┬─────┬────┬────┬────┐
+ *     │ inPort │vlanTci │ethType │     ethDst     │     ethSrc     │proto│tos │ttl │frag│
+ *     └────────┴────────┴────────┴────────────────┴────────────────┴─────┴────┴────┴────┘
+ *      24      26      28        30      32
+ *     ┌───────┬───────┬─────────┬───────┬───────────────────────────────────────────────┐
+ *     │ tpSrc │ tpDst │tcpFlags │ unused│ addresses, by ethType (32 bytes, below)       │
+ *     └───────┴───────┴─────────┴───────┴───────────────────────────────────────────────┘
+ *
+ *     IPv4   32 source, 36 destination
+ *     IPv6   32 source, 48 destination
+ *     ARP    32 sender protocol address, 36 target protocol address,
+ *            40 sender hardware address, 46 target hardware address
+ *
+ * Every field but `inPort` is in network byte order, copied as it stands in the packet. Bytes that a
+ * packet does not have are zero. Addresses of different protocols share their place, so a mask that
+ * touches bytes 20 to 63 must also match `ethType`, and one that touches the ports `nwProto`.
+ *
+ * `vlanTci` is zero without a tag; with one, its CFI bit (0x1000) is set and the rest is the tag's.
+ * `nwProto` is the IP protocol, or the ARP operation's low byte. ICMP's type and code are `tpSrc` and
+ * `tpDst`. `nwFrag` is 0, FRAGMENT_FIRST or FRAGMENT_LATER (a later fragment has no ports).
+ */
+@unmanaged
+export class Key {
+  inPort: u32;
+  vlanTci: u16;
+  ethType: u16;
+  ethDst: u32; // first four bytes; the last two follow
+  ethDstLow: u16;
+  ethSrc: u16; // first two bytes; the last four follow
+  ethSrcLow: u32;
+  nwProto: u8;
+  nwTos: u8;
+  nwTtl: u8;
+  nwFrag: u8;
+  tpSrc: u16;
+  tpDst: u16;
+  tcpFlags: u16;
+  unused: u16;
+  nwSrc: u32; // also ipv6Src and the ARP sender address
+  nwDst: u32;
+  arpSha: u32;
+  arpShaLow: u16;
+  arpTha: u16;
+  ipv6Dst: u32; // ARP: the last four bytes of the target hardware address are bytes 48 to 51
+  ipv6Dst4: u32;
+  ipv6Dst8: u32;
+  ipv6Dst12: u32;
+}
+
+export const KEY_SIZE: u32 = 64;
+
+/** `vlanTci`: set in the key of every tagged packet. */
+export const VLAN_PRESENT: u16 = 0x1000;
+
+/** `nwFrag`, as OVS has it: bit 0 is a fragment, bit 1 not the first one. */
+export const FRAGMENT_FIRST: u8 = 1;
+export const FRAGMENT_LATER: u8 = 3;
