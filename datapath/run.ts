@@ -1,3 +1,12 @@
-export { DROP_REASONS } from './drop';
-export { KEY_SIZE } from './flow/key';
-export { OP_END } from './action/opcode';
+/**
+ * The module's exports: what the TypeScript of each thread calls, a batch at a time.
+ * `src/datapath.ts` is the only caller.
+ */
+export { parseAll, process } from './process';
+export { collect, drop, dropAtPort, enqueue, flush, hasWork } from './transmit';
+export { attach, ring } from './memory/thread';
+export { enter, leave } from './memory/epoch';
+export { giveFrame, takeFrame } from './packet/frame';
+export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';
+export { install, reclaim, remove } from './flow/install';
+export { memoryPoll, memoryTransmit } from './port/memory';

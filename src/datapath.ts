@@ -1,0 +1,239 @@
+/**
+ * The one typed door to the packet path. A `Datapath` is one thread's instance of the module over the
+ * shared arena; everything else in `src/` reaches the arena through it.
+ *
+ * Addresses and sizes are in bytes of the arena; times in milliseconds of the switch clock.
+ */
+import { readFileSync } from 'node:fs';
+import { type Arena, regionAddress } from './arena.ts';
+import {
+  ASLEEP_IN_POLL,
+  ASLEEP_IN_WAIT,
+  AWAKE,
+  BATCH,
+  BATCH_FRAMES,
+  BATCH_KEYS,
+  BATCH_SCRATCH,
+  BATCH_STRIDE,
+  FLOW_KEY,
+  FLOW_MASK,
+  FLOW_STRIDE,
+  FRAME_RECORD,
+  Frame,
+  KEY_SIZE,
+  NONE,
+  PORT_STRIDE,
+  PortRecord,
+  PROGRAM_WORDS,
+  THREAD_READY_PORTS,
+  THREAD_STRIDE,
+  TRANSMIT_STRIDE,
+  Thread,
+} from './generated/layout.ts';
+
+export * from './arena.ts';
+export * from './generated/layout.ts';
+
+/** The module's functions; `datapath/run.ts` lists them, their own files explain them. */
+interface Exports {
+  attach(thread: number): void;
+  process(port: number, frames: number): void;
+  collect(): number;
+  flush(): number;
+  hasWork(): number;
+  drop(frame: number, reason: number): void;
+  dropAtPort(frame: number, port: number, reason: number): void;
+  ring(thread: number): void;
+  enter(): void;
+  leave(): void;
+  takeFrame(bytes: number): number;
+  giveFrame(frame: number): void;
+  takeMisses(): number;
+  flowOfMiss(miss: number): number;
+  actByFlow(miss: number, flow: number): void;
+  actByProgram(miss: number): void;
+  install(mask: number, key: number, program: number): number;
+  remove(flow: number): void;
+  reclaim(): void;
+  memoryPoll(port: number): number;
+  memoryTransmit(port: number): void;
+}
+
+/** Compiles the module. It is compiled once and shared with the threads. */
+export function loadModule(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(new URL('../../build/heddle.wasm', import.meta.url)));
+}
+
+export class Datapath {
+  readonly thread: number;
+  readonly arena: Arena;
+  readonly exports: Exports;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  readonly u64: BigUint64Array;
+  readonly #self: number;
+  readonly #batch: number;
+
+  /** Joins the arena as thread number `thread`, which no other instance may be. */
+  constructor(arena: Arena, thread: number) {
+    this.arena = arena;
+    this.thread = thread;
+    const { buffer } = arena.memory;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    const instance = new WebAssembly.Instance(arena.module, { env: { memory: arena.memory } });
+    this.exports = instance.exports as unknown as Exports;
+    this.exports.attach(thread);
+    this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
+    this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
+  }
+
+  /** Sets the switch clock for what this thread does next. */
+  setClock(nowMs: number): void {
+    this.f64[(this.#self + Thread.nowMs) >> 3] = nowMs;
+  }
+
+  // Receiving
+
+  /**
+   * Copies a received packet into slot `slot` of this thread's batch, as one that came in at `port`.
+   * False when there is no free frame or it is longer than any frame.
+   */
+  receive(slot: number, port: number, bytes: Uint8Array, offset: number, length: number): boolean {
+    const number = this.exports.takeFrame(length);
+    if (number >>> 0 === NONE) return false;
+    const frame = this.frameAt(number);
+    this.u8.set(bytes.subarray(offset, offset + length), this.u32[(frame + Frame.data) >> 2]!);
+    this.u32[(frame + Frame.length) >> 2] = length;
+    this.u32[(frame + Frame.port) >> 2] = port;
+    this.u32[(this.#batch + BATCH_FRAMES + 4 * slot) >> 2] = number;
+    return true;
+  }
+
+  // Transmitting
+
+  /** The ports of this thread that `flush` left with frames to transmit: the first `n` of a list. */
+  readyPort(i: number): number {
+    return this.u16[(this.#self + THREAD_READY_PORTS + 2 * i) >> 1]!;
+  }
+
+  /** Forgets the list of ready ports; each has been transmitted. */
+  clearReadyPorts(): void {
+    this.u32[(this.#self + Thread.readyPorts) >> 2] = 0;
+  }
+
+  /** Address of this thread's transmit queue for `port`: a count, then frame numbers. */
+  transmitQueue(port: number): number {
+    const row = this.thread * this.arena.limits.ports + port;
+    return regionAddress(this.arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
+  }
+
+  /** Address of a frame's record. */
+  frameAt(number: number): number {
+    return regionAddress(this.arena, 'frameRecords') + number * FRAME_RECORD;
+  }
+
+  // Sleeping and waking
+
+  /** Announces that this thread is about to sleep in `poll()` on its doorbell; false: there is work after all. */
+  beginPoll(): boolean {
+    return this.#beginSleep(ASLEEP_IN_POLL);
+  }
+
+  endSleep(): void {
+    Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, AWAKE);
+  }
+
+  /** Sleeps until rung or for `timeoutMs`. */
+  wait(timeoutMs: number): void {
+    const rung = Atomics.load(this.i32, (this.#self + Thread.rung) >> 2);
+    if (this.#beginSleep(ASLEEP_IN_WAIT)) {
+      Atomics.wait(this.i32, (this.#self + Thread.rung) >> 2, rung, timeoutMs);
+    }
+    this.endSleep();
+  }
+
+  #beginSleep(how: number): boolean {
+    this.exports.leave();
+    Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, how);
+    if (!this.exports.hasWork()) return true;
+    this.endSleep();
+    return false;
+  }
+
+  /** Threads that sleep in `poll()` and that this thread has given work since the last call, bit by number. */
+  takeWakeMask(): number {
+    const at = (this.#self + Thread.wakeMask) >> 2;
+    const mask = this.u32[at]!;
+    if (mask !== 0) this.u32[at] = 0;
+    return mask;
+  }
+
+  // The handler
+
+  /** The 64 bytes of the key of miss or frame `i` of this thread's batch. */
+  key(i: number): Uint8Array {
+    const at = this.#batch + BATCH_KEYS + KEY_SIZE * i;
+    return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  /** Installs a flow. Returns its number, or NONE when there is no room for it. */
+  install(mask: Uint8Array, key: Uint8Array, program: Uint32Array): number {
+    const scratch = this.#batch + BATCH_SCRATCH;
+    this.u8.set(mask, scratch);
+    this.u8.set(key, scratch + KEY_SIZE);
+    this.#putProgram(program);
+    return this.exports.install(scratch, scratch + KEY_SIZE, scratch + 2 * KEY_SIZE) >>> 0;
+  }
+
+  /** Runs a program on miss `i` that no flow holds. */
+  actByProgram(i: number, program: Uint32Array): void {
+    this.#putProgram(program);
+    this.exports.actByProgram(i);
+  }
+
+  #putProgram(program: Uint32Array): void {
+    if (program.length > PROGRAM_WORDS) {
+      throw new RangeError(`program of ${program.length} words; at most ${PROGRAM_WORDS}`);
+    }
+    this.u32.set(program, (this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >> 2);
+  }
+
+  flowKey(flow: number): Uint8Array {
+    const at = regionAddress(this.arena, 'flows') + flow * FLOW_STRIDE + FLOW_KEY;
+    return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  flowMask(flow: number): Uint8Array {
+    const at = regionAddress(this.arena, 'flows') + flow * FLOW_STRIDE + FLOW_MASK;
+    return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  // Ports
+
+  /** Address of a port's record. */
+  portAt(port: number): number {
+    return regionAddress(this.arena, 'ports') + port * PORT_STRIDE;
+  }
+
+  /** Shows a port to the datapath, owned by thread `owner`. */
+  openPort(port: number, owner: number, maxLength: number): void {
+    const at = this.portAt(port) >> 2;
+    this.u32[at + (PortRecord.owner >> 2)] = owner;
+    this.u32[at + (PortRecord.maxLength >> 2)] = maxLength;
+    Atomics.store(this.i32, at + (PortRecord.state >> 2), 1);
+  }
+
+  closePort(port: number): void {
+    Atomics.store(this.i32, (this.portAt(port) + PortRecord.state) >> 2, 0);
+  }
+}
+
+export { BATCH };
