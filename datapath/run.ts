@@ -10,3 +10,5 @@ export { giveFrame, takeFrame } from './packet/frame';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';
 export { install, reclaim, remove } from './flow/install';
 export { memoryPoll, memoryTransmit } from './port/memory';
+export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
+export { packetArm, packetFill, packetReceived, packetRefused, packetSent } from './port/packet';

@@ -57,6 +57,14 @@ interface Exports {
   reclaim(): void;
   memoryPoll(port: number): number;
   memoryTransmit(port: number): void;
+  xdpPoll(port: number): number;
+  xdpTransmit(port: number): void;
+  xdpBacklog(port: number): number;
+  packetArm(port: number): number;
+  packetReceived(port: number, messages: number): void;
+  packetFill(port: number): number;
+  packetSent(port: number, frames: number): void;
+  packetRefused(port: number, noRoom: boolean): void;
 }
 
 /** Compiles the module. It is compiled once and shared with the threads. */

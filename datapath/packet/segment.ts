@@ -10,7 +10,6 @@ import {
   Frame,
   frameAt,
   SEGMENT_NONE,
-  SEGMENT_TCP6,
   SEGMENT_UDP,
   takeFrame,
 } from './frame';
@@ -27,12 +26,17 @@ export function completeChecksum(frame: Frame): void {
   count(COUNT_CHECKSUMS_COMPLETED, 1);
 }
 
+/** The kind of segment, without the bit that says it carries a congestion mark (…_GSO_ECN). */
+function kind(frame: Frame): u8 {
+  return frame.segmentType & 0x7f;
+}
+
 /** Bytes of Ethernet, IP and transport header that each segment repeats; 0: not a frame we can cut. */
 export function segmentHeaders(frame: Frame): u32 {
   const l4 = <u32>frame.l4;
   if (frame.segmentSize == 0 || l4 == 0 || l4 + 20 > frame.length) return 0;
   const headers =
-    frame.segmentType == SEGMENT_UDP
+    kind(frame) == SEGMENT_UDP
       ? l4 + UDP_HEADER
       : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
   return headers < frame.length ? headers : 0;
@@ -63,9 +67,9 @@ export function cutSegment(frame: Frame, headers: u32, offset: u32): u32 {
   memory.copy(segment.data, frame.data, headers);
   memory.copy(segment.data + headers, frame.data + headers + offset, payload);
   fixNetwork(segment, offset / frame.segmentSize);
-  if (frame.segmentType == SEGMENT_UDP) putBe16(segment.data + segment.l4 + 4, segment.length - segment.l4);
+  if (kind(frame) == SEGMENT_UDP) putBe16(segment.data + segment.l4 + 4, segment.length - segment.l4);
   else fixTcp(segment, offset, rest > payload);
-  fixTransportChecksum(segment, frame.segmentType);
+  fixTransportChecksum(segment, kind(frame));
   return number;
 }
 
@@ -103,7 +107,7 @@ function fixTransportChecksum(segment: Frame, type: u8): void {
   const ip = segment.data + segment.l3;
   const l4 = segment.data + segment.l4;
   const length = segment.length - segment.l4;
-  const v6 = type == SEGMENT_TCP6 || load<u16>(ip - 2) == TYPE_IPV6;
+  const v6 = load<u16>(ip - 2) == TYPE_IPV6;
   const protocol = type == SEGMENT_UDP ? <u32>17 : <u32>6;
   const place = type == SEGMENT_UDP ? l4 + 6 : l4 + 16;
   store<u16>(place, 0);
