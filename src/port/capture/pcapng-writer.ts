@@ -36,7 +36,7 @@ export class PcapngWriter implements FrameWriter {
     length: number,
     originalLength: number,
   ): void {
-    const { buffer, view } = this.sink;
+    const { view } = this.sink;
     const whole = 32 + padded(length);
     const at = this.openBlock(BLOCK_ENHANCED_PACKET, whole);
     const microseconds = Math.round(timeMs * 1000);
@@ -47,7 +47,7 @@ export class PcapngWriter implements FrameWriter {
     view.setUint32(at + 16, microseconds - high * 2 ** 32, true);
     view.setUint32(at + 20, length, true);
     view.setUint32(at + 24, originalLength, true);
-    buffer.set(bytes.subarray(offset, offset + length), at + 28);
+    this.sink.copy(at + 28, bytes, offset, length);
   }
 
   private writeSection(): void {
