@@ -11,4 +11,5 @@ export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';
 export { install, reclaim, remove } from './flow/install';
 export { memoryPoll, memoryTransmit } from './port/memory';
 export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
-export { packetArm, packetFill, packetReceived, packetRefused, packetSent } from './port/packet';
+export { packetArm, packetDisarm, packetFill, packetReceived, packetRefused, packetSent } from './port/packet';
+export { hostPrepare, hostSent } from './port/host';

@@ -10,11 +10,12 @@ import {
   ASLEEP_IN_POLL,
   ASLEEP_IN_WAIT,
   AWAKE,
-  BATCH,
   BATCH_FRAMES,
   BATCH_KEYS,
   BATCH_SCRATCH,
   BATCH_STRIDE,
+  COUNT_SLEEPS,
+  COUNTERS,
   FLOW_KEY,
   FLOW_MASK,
   FLOW_STRIDE,
@@ -33,6 +34,7 @@ import {
 
 export * from './arena.ts';
 export * from './generated/layout.ts';
+export * from './observe.ts';
 
 /** The module's functions; `datapath/run.ts` lists them, their own files explain them. */
 interface Exports {
@@ -55,12 +57,15 @@ interface Exports {
   install(mask: number, key: number, program: number): number;
   remove(flow: number): void;
   reclaim(): void;
+  hostPrepare(port: number, cut: boolean): number;
+  hostSent(port: number): void;
   memoryPoll(port: number): number;
   memoryTransmit(port: number): void;
   xdpPoll(port: number): number;
   xdpTransmit(port: number): void;
   xdpBacklog(port: number): number;
   packetArm(port: number): number;
+  packetDisarm(port: number): void;
   packetReceived(port: number, messages: number): void;
   packetFill(port: number): number;
   packetSent(port: number, frames: number): void;
@@ -84,6 +89,7 @@ export class Datapath {
   readonly u64: BigUint64Array;
   readonly #self: number;
   readonly #batch: number;
+  readonly #sleeps: number;
 
   /** Joins the arena as thread number `thread`, which no other instance may be. */
   constructor(arena: Arena, thread: number) {
@@ -101,6 +107,7 @@ export class Datapath {
     this.exports.attach(thread);
     this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
     this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
+    this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
   }
 
   /** Sets the switch clock for what this thread does next. */
@@ -111,18 +118,24 @@ export class Datapath {
   // Receiving
 
   /**
-   * Copies a received packet into slot `slot` of this thread's batch, as one that came in at `port`.
-   * False when there is no free frame or it is longer than any frame.
+   * A free frame for a packet of up to `bytes`, or NONE; where its bytes go: `dataAddress`.
+   * It goes into the batch with `receive`, or back with `exports.giveFrame`.
    */
-  receive(slot: number, port: number, bytes: Uint8Array, offset: number, length: number): boolean {
-    const number = this.exports.takeFrame(length);
-    if (number >>> 0 === NONE) return false;
-    const frame = this.frameAt(number);
-    this.u8.set(bytes.subarray(offset, offset + length), this.u32[(frame + Frame.data) >> 2]!);
-    this.u32[(frame + Frame.length) >> 2] = length;
-    this.u32[(frame + Frame.port) >> 2] = port;
-    this.u32[(this.#batch + BATCH_FRAMES + 4 * slot) >> 2] = number;
-    return true;
+  takeFrame(bytes: number): number {
+    return this.exports.takeFrame(bytes) >>> 0;
+  }
+
+  /** Arena address of a frame's bytes. */
+  dataAddress(frame: number): number {
+    return this.u32[(this.frameAt(frame) + Frame.data) >> 2]!;
+  }
+
+  /** Puts a frame that holds `length` bytes into slot `slot` of this thread's batch, as come in at `port`. */
+  receive(slot: number, port: number, frame: number, length: number): void {
+    const at = this.frameAt(frame);
+    this.u32[(at + Frame.length) >> 2] = length;
+    this.u32[(at + Frame.port) >> 2] = port;
+    this.u32[(this.#batch + BATCH_FRAMES + 4 * slot) >> 2] = frame;
   }
 
   // Transmitting
@@ -141,6 +154,20 @@ export class Datapath {
   transmitQueue(port: number): number {
     const row = this.thread * this.arena.limits.ports + port;
     return regionAddress(this.arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
+  }
+
+  /**
+   * Gives `take` the arena address and length of each frame queued for `port`, with every checksum complete
+   * and, if `cut`, segments cut into packets, and counts them as sent.
+   */
+  drainQueue(port: number, cut: boolean, take: (address: number, length: number) => void): void {
+    const queue = this.transmitQueue(port);
+    const n = this.exports.hostPrepare(port, cut);
+    for (let i = 0; i < n; i++) {
+      const frame = this.frameAt(this.u32[(queue + 4 + 4 * i) >> 2]!);
+      take(this.u32[(frame + Frame.data) >> 2]!, this.u32[(frame + Frame.length) >> 2]!);
+    }
+    this.exports.hostSent(port);
   }
 
   /** Address of a frame's record. */
@@ -171,9 +198,22 @@ export class Datapath {
   #beginSleep(how: number): boolean {
     this.exports.leave();
     Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, how);
-    if (!this.exports.hasWork()) return true;
+    if (!this.exports.hasWork() && !this.hasMail()) {
+      this.u64[this.#sleeps]!++;
+      return true;
+    }
     this.endSleep();
     return false;
+  }
+
+  /** Whether the control side has posted something since `takeMail`. */
+  hasMail(): boolean {
+    return Atomics.load(this.i32, (this.#self + Thread.mail) >> 2) !== 0;
+  }
+
+  /** Notes that the mail is being read; do so before reading it. */
+  takeMail(): void {
+    Atomics.store(this.i32, (this.#self + Thread.mail) >> 2, 0);
   }
 
   /** Threads that sleep in `poll()` and that this thread has given work since the last call, bit by number. */
@@ -190,6 +230,12 @@ export class Datapath {
   key(i: number): Uint8Array {
     const at = this.#batch + BATCH_KEYS + KEY_SIZE * i;
     return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  /** Bytes of frame `i` of this thread's batch. */
+  lengthInBatch(i: number): number {
+    const frame = this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!;
+    return this.u32[(this.frameAt(frame) + Frame.length) >> 2]!;
   }
 
   /** Installs a flow. Returns its number, or NONE when there is no room for it. */
@@ -244,4 +290,18 @@ export class Datapath {
   }
 }
 
-export { BATCH };
+/**
+ * Tells thread `thread` that there is mail for it, from the control side, which is no thread of the arena.
+ * True when it sleeps in `poll()`: then its doorbell must be rung as well.
+ */
+export function noteMail(arena: Arena, thread: number): boolean {
+  const i32 = new Int32Array(arena.memory.buffer);
+  const at = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
+  Atomics.store(i32, (at + Thread.mail) >> 2, 1);
+  const sleeping = Atomics.load(i32, (at + Thread.sleeping) >> 2);
+  if (sleeping === ASLEEP_IN_WAIT) {
+    Atomics.add(i32, (at + Thread.rung) >> 2, 1);
+    Atomics.notify(i32, (at + Thread.rung) >> 2);
+  }
+  return sleeping === ASLEEP_IN_POLL;
+}

@@ -2,7 +2,7 @@
  * What the arena knows of a thread: where it is in the epochs, whether it sleeps, and its small lists.
  *
  *     line 0   epoch                         this thread writes, reclaimers read (epoch.ts)
- *     line 1   sleeping, rung                the doorbell (below)
+ *     line 1   sleeping, rung, mail          the doorbell (below)
  *     line 2   nowMs, lists of this batch    this thread alone (and its own TypeScript)
  *
  * The doorbell. Before it sleeps a thread stores how it sleeps in `sleeping`, then looks once more for
@@ -25,7 +25,8 @@ export class Thread {
   pad56: u64;
   sleeping: u32; // AWAKE, ASLEEP_IN_POLL or ASLEEP_IN_WAIT
   rung: u32; // what a thread ASLEEP_IN_WAIT waits on: goes up by one at each ring
-  pad72: u64;
+  mail: u32; // not 0: the control side has a message for this thread's TypeScript
+  pad76: u32;
   pad80: u64;
   pad88: u64;
   pad96: u64;

@@ -47,6 +47,7 @@ export const MAX_LENGTH: u32 = 65550; // what any port may carry: 64 KiB of IP b
 export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
 export const FRAME_PARTIAL: u32 = 2; // the transport checksum is still to be completed
 export const FRAME_CHECKED: u32 = 4; // whoever gave it vouches for the transport checksum
+export const FRAME_PIECE: u32 = 8; // cut from a frame that is counted already
 
 // virtio 1.2 §5.1.6, VIRTIO_NET_HDR_GSO_…
 export const SEGMENT_NONE: u8 = 0;

@@ -236,3 +236,12 @@ function finish(queue: PacketQueue, port: u32): void {
   waiting.count = 0;
   queue.sent = 0;
 }
+
+/** Takes back the frames that wait to be received into; the port is closing. */
+export function packetDisarm(port: u32): void {
+  const queue = queueOf(port);
+  while (queue.armed != 0) {
+    queue.armed--;
+    giveFrame(load<u32>(slotAt(queue, PACKET_RX_SLOTS, queue.armed), FRAME_NUMBER));
+  }
+}

@@ -21,10 +21,13 @@ const XDP_PASS = 2;
 export const XDP_MODE_GENERIC = 2;
 export const XDP_MODE_NATIVE = 4;
 
-function bpf(command: number, attributes: Uint8Array, what: string): number {
+/** `pointees` is memory that the attributes point to: holding it here keeps it from the collector. */
+function bpf(command: number, attributes: Uint8Array, what: string, ...pointees: Uint8Array[]): number {
   const number = SYSCALL_BPF[process.arch];
   if (number === undefined) throw new Error(`AF_XDP is not supported on ${process.arch}`);
-  return check(Number(libc().syscall(number, command, attributes, attributes.length)), what);
+  const result = check(Number(libc().syscall(number, command, attributes, attributes.length)), what);
+  pointees.length = 0;
+  return result;
 }
 
 /** A map from queue number to AF_XDP socket. */
@@ -58,9 +61,7 @@ function loadProgram(map: number): number {
   attributes.writeUInt32LE(instructions.length / 8, 4);
   attributes.writeBigUInt64LE(libc().address(instructions), 8);
   attributes.writeBigUInt64LE(libc().address(license), 16);
-  const fd = bpf(BPF_PROG_LOAD, attributes, 'loading the XDP program');
-  keep(instructions, license);
-  return fd;
+  return bpf(BPF_PROG_LOAD, attributes, 'loading the XDP program', instructions, license);
 }
 
 function attach(program: number, interfaceIndex: number, mode: number): number {
@@ -81,13 +82,7 @@ function setSocket(map: number, queue: number, socket: number): void {
   attributes.writeUInt32LE(map, 0);
   attributes.writeBigUInt64LE(libc().address(key), 8);
   attributes.writeBigUInt64LE(libc().address(value), 16);
-  bpf(BPF_MAP_UPDATE_ELEM, attributes, 'adding the socket to the BPF map');
-  keep(key, value);
-}
-
-/** Uses its arguments, so that the collector leaves them alone until the call before has returned. */
-function keep(...memory: Uint8Array[]): void {
-  if (memory.length === 0) throw new Error('nothing to keep');
+  bpf(BPF_MAP_UPDATE_ELEM, attributes, 'adding the socket to the BPF map', key, value);
 }
 
 /**
