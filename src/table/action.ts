@@ -20,3 +20,7 @@ export type Action =
   /** Looks the packet up again, in `table` (default: the same one), as if it had come in on `port`. */
   | { readonly kind: 'resubmit'; readonly port: number | undefined; readonly table: number | undefined }
   | { readonly kind: 'goto'; readonly table: number };
+
+/** The `mod_vlan_…` actions and setting the whole TCI tag a packet that has no tag. */
+export const addsTag = ({ spelling, field }: SetAction): boolean =>
+  spelling !== 'set_field' || field.name === 'vlan_tci';

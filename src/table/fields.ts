@@ -98,7 +98,12 @@ export const FIELDS: readonly Field[] = [
   field('vlan_vid', 'decimal', Key.vlanTci, 2, { bits: 0x1fff, ...both, printed }),
   field('dl_vlan', 'decimal', Key.vlanTci, 2, { bits: 0x0fff, onTag: true, printed }),
   field('vlan_pcp', 'decimal', Key.vlanTci, 2, {
-    ...{ aliases: ['dl_vlan_pcp'], bits: 0xe000, shift: 13, onTag: true, writable, printed },
+    aliases: ['dl_vlan_pcp'],
+    bits: 0xe000,
+    shift: 13,
+    onTag: true,
+    writable,
+    printed,
   }),
   field('eth_src', 'mac', Key.ethSrc, 6, { matchName: 'dl_src', ...both }),
   field('eth_dst', 'mac', Key.ethDst, 6, { matchName: 'dl_dst', ...both }),
@@ -111,7 +116,9 @@ export const FIELDS: readonly Field[] = [
   field('arp_tpa', 'ipv4', Key.nwDst, 4, { aliases: ['nw_dst', 'ip_dst'], requires: ON_ARP, ...both }),
   field('nw_proto', 'decimal', Key.nwProto, 1, { aliases: ['ip_proto'], requires: IP }),
   field('arp_op', 'decimal', Key.nwProto, 1, {
-    ...{ aliases: ['nw_proto', 'ip_proto'], requires: ON_ARP, writable },
+    aliases: ['nw_proto', 'ip_proto'],
+    requires: ON_ARP,
+    writable,
   }),
   field('arp_sha', 'mac', Key.arpSha, 6, { requires: ON_ARP, ...both }),
   field('arp_tha', 'mac', Key.arpTha, 6, { requires: ON_ARP, ...both }),
@@ -138,7 +145,11 @@ function ports(protocol: string, requires: Prerequisite): Field[] {
 function icmp(protocol: string, requires: Prerequisite): Field[] {
   const byte = (part: string, port: string, offset: number) =>
     field(`${protocol}_${part}`, 'decimal', offset, 2, {
-      ...{ matchName: `icmp_${part}`, aliases: [port], bits: 0x00ff, requires, writable },
+      matchName: `icmp_${part}`,
+      aliases: [port],
+      bits: 0x00ff,
+      requires,
+      writable,
     });
   return [byte('type', 'tp_src', Key.tpSrc), byte('code', 'tp_dst', Key.tpDst)];
 }

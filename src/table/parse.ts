@@ -99,8 +99,12 @@ function cutActions(text: Token): [Token, Token | undefined] {
 
 function filterOf({ table, priority, match, cookie, outPort }: Properties): FlowFilter {
   return {
-    ...{ table, match, priority: priority ?? DEFAULT_PRIORITY, outPort: outPort?.port },
-    ...{ cookie: cookie?.value ?? 0n, cookieMask: cookie?.mask ?? 0n },
+    table,
+    match,
+    priority: priority ?? DEFAULT_PRIORITY,
+    outPort: outPort?.port,
+    cookie: cookie?.value ?? 0n,
+    cookieMask: cookie?.mask ?? 0n,
   };
 }
 
@@ -109,7 +113,10 @@ function flowOf(properties: Properties, actions: Token | undefined, text: Token,
   const end = part(text, text.text.length);
   const list = actions ?? fail(end, 'the end of the flow', '"actions=" and what to do');
   return {
-    ...{ table, priority, match, cookie: cookie?.value ?? 0n },
+    table,
+    priority,
+    match,
+    cookie: cookie?.value ?? 0n,
     actions: parseActions(splitItems(list), match, table, ports),
   };
 }
