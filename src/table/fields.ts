@@ -89,21 +89,21 @@ function field(name: string, kind: Kind, offset: number, bytes: number, row: Row
 
 const maskable = true;
 const writable = true;
-const printed = false;
+const hidden = { printed: false };
 const both = { maskable, writable };
 
 export const FIELDS: readonly Field[] = [
   field('in_port', 'port', Key.inPort, 4, { writable }),
-  field('vlan_tci', 'hex', Key.vlanTci, 2, { ...both, printed }),
-  field('vlan_vid', 'decimal', Key.vlanTci, 2, { bits: 0x1fff, ...both, printed }),
-  field('dl_vlan', 'decimal', Key.vlanTci, 2, { bits: 0x0fff, onTag: true, printed }),
+  field('vlan_tci', 'hex', Key.vlanTci, 2, { ...both, ...hidden }),
+  field('vlan_vid', 'decimal', Key.vlanTci, 2, { bits: 0x1fff, ...both, ...hidden }),
+  field('dl_vlan', 'decimal', Key.vlanTci, 2, { bits: 0x0fff, onTag: true, ...hidden }),
   field('vlan_pcp', 'decimal', Key.vlanTci, 2, {
     aliases: ['dl_vlan_pcp'],
     bits: 0xe000,
     shift: 13,
     onTag: true,
     writable,
-    printed,
+    ...hidden,
   }),
   field('eth_src', 'mac', Key.ethSrc, 6, { matchName: 'dl_src', ...both }),
   field('eth_dst', 'mac', Key.ethDst, 6, { matchName: 'dl_dst', ...both }),
@@ -123,7 +123,7 @@ export const FIELDS: readonly Field[] = [
   field('arp_sha', 'mac', Key.arpSha, 6, { requires: ON_ARP, ...both }),
   field('arp_tha', 'mac', Key.arpTha, 6, { requires: ON_ARP, ...both }),
   field('nw_tos', 'decimal', Key.nwTos, 1, { bits: 0xfc, requires: IP, writable }),
-  field('ip_dscp', 'decimal', Key.nwTos, 1, { bits: 0xfc, shift: 2, requires: IP, writable, printed }),
+  field('ip_dscp', 'decimal', Key.nwTos, 1, { bits: 0xfc, shift: 2, requires: IP, writable, ...hidden }),
   field('nw_ecn', 'decimal', Key.nwTos, 1, { aliases: ['ip_ecn'], bits: 0x03, requires: IP, writable }),
   field('nw_ttl', 'decimal', Key.nwTtl, 1, { requires: IP, writable }),
   field('ip_frag', 'fragment', Key.nwFrag, 1, { matchName: 'nw_frag', bits: 0x03, requires: IP, maskable }),
