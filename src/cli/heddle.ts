@@ -1,0 +1,97 @@
+/**
+ * The command line. Each command is a module of its own, loaded when it is the one that is wanted, so that
+ * no command pays for another's libraries.
+ *
+ * Exit codes: 0 done, 1 it failed, 2 the arguments or the configuration are wrong.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { UsageError } from './usage.ts';
+
+const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Command> }[] = [
+  {
+    name: 'run',
+    summary: 'run the switch in the foreground',
+    load: async () => (await import('./run.ts')).runCommand(),
+  },
+  {
+    name: 'check',
+    summary: 'validate a configuration and print its flows',
+    load: async () => (await import('./check.ts')).checkCommand(),
+  },
+  {
+    name: 'replay',
+    summary: 'what would a configuration do to a capture',
+    load: async () => (await import('./replay.ts')).replayCommand(),
+  },
+  {
+    name: 'show',
+    summary: 'look into a running switch',
+    load: async () => (await import('./show.ts')).showCommand(),
+  },
+  {
+    name: 'flows',
+    summary: 'list or change the flows of a running switch',
+    load: async () => (await import('./flows.ts')).flowsCommand(),
+  },
+  {
+    name: 'lab',
+    summary: 'hosts in network namespaces, for trying things (root)',
+    load: async () => (await import('./lab.ts')).labCommand(),
+  },
+  {
+    name: 'bench',
+    summary: 'measure, and print the figure',
+    load: async () => (await import('./bench.ts')).benchCommand(),
+  },
+];
+
+/** Runs the command line `args` (without node and the script) and sets the process's exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    const program = await build(args);
+    if (args.length === 0) program.outputHelp();
+    else await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+async function build(args: readonly string[]): Promise<Command> {
+  const program = new Command('heddle')
+    .description('A multi-threaded software switch.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command');
+  const wanted = args[0] === 'help' ? args[1] : args[0];
+  for (const { name, summary, load } of COMMANDS) {
+    program.addCommand((name === wanted ? await load() : new Command(name)).summary(summary));
+  }
+  govern(program);
+  return program;
+}
+
+/** Commander would exit by itself, and with 1 for wrong arguments. */
+function govern(command: Command): void {
+  command.exitOverride();
+  command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'heddle: ')) });
+  command.commands.forEach(govern);
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')).version;
+}
+
+/** Says what went wrong, and returns the exit code for it. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Commander has printed it. `commander.error` is a command's own verdict, the rest are wrong arguments.
+    return error.code === 'commander.error' || error.exitCode === 0 ? error.exitCode : 2;
+  }
+  const { name, message } = error as Error;
+  // A configuration's problems begin with the place, as compilers' do.
+  if (name === 'ConfigError') console.error(message);
+  else console.error(`heddle: ${message}`);
+  if (process.env.HEDDLE_DEBUG) console.error(error);
+  return name === 'ConfigError' || error instanceof UsageError ? 2 : 1;
+}

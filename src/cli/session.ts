@@ -1,0 +1,84 @@
+/**
+ * A switch in the foreground, from the `ready` line to the summary.
+ *
+ * Standard error has the `ready` line. Standard output has the live view (redrawn on a terminal, else one
+ * line a second) and the summary; with `json`, nothing but the summary as one JSON object. It ends after
+ * `duration` seconds, at SIGINT or SIGTERM, or when nobody reads the output any more; a second SIGINT does
+ * not wait for the queues to drain.
+ */
+import type { Config } from '../control/config.ts';
+import type { Summary, SwitchControl } from '../control/model.ts';
+import { type ControlServer, openControl } from '../control/socket.ts';
+import { liveLine, liveView } from '../view/live.ts';
+import { Screen } from '../view/screen.ts';
+import { summaryText } from '../view/summary.ts';
+import { print, stdoutClosed } from './stdout.ts';
+
+export interface Session {
+  /** Seconds; undefined: until it is stopped. */
+  duration?: number;
+  json?: boolean;
+}
+
+const VIEW_EVERY_MS = 1000;
+/** 128 + SIGINT, as shells report it. */
+const INTERRUPTED = 130;
+
+/** Runs `control`, which is forwarding, to its end. */
+export async function runInForeground(
+  config: Config,
+  control: SwitchControl,
+  session: Session,
+): Promise<void> {
+  const ended = untilEnd(session.duration);
+  let socket: ControlServer | undefined;
+  try {
+    socket = await openControl(config, control);
+    console.error(`heddle: ${readyLine(config, socket)}`);
+    const view = session.json ? undefined : startView(control);
+    await ended;
+    clearInterval(view);
+  } finally {
+    await socket?.close();
+    await control.stop();
+  }
+  const summary = control.summary();
+  if (session.json) await print(JSON.stringify(summary));
+  else await print('', ...summaryText(summary));
+}
+
+function untilEnd(duration: number | undefined): Promise<unknown> {
+  const signalled = new Promise<void>((resolve) => {
+    let interrupts = 0;
+    process.on('SIGINT', () => {
+      if (++interrupts > 1) process.exit(INTERRUPTED);
+      resolve();
+    });
+    process.on('SIGTERM', resolve);
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    // Keeps the process alive even when nothing else would.
+    timer = duration === undefined ? setInterval(() => {}, 1 << 30) : setTimeout(resolve, duration * 1000);
+  });
+  return Promise.race([signalled, elapsed, stdoutClosed]).finally(() => clearTimeout(timer));
+}
+
+function readyLine({ name, ports, threads }: Config, socket: ControlServer | undefined): string {
+  const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+  const roles = threads === 'inline' ? 'threads inline' : plural(threads.datapath, 'datapath thread');
+  const where = socket ? `control socket ${socket.path}` : 'no control socket';
+  return `${name} ready: ${plural(ports.length, 'port')}, ${roles}, ${where}`;
+}
+
+function startView(control: SwitchControl): NodeJS.Timeout {
+  const screen = process.stdout.isTTY ? new Screen(process.stdout) : undefined;
+  let before: Summary = control.summary();
+  return setInterval(() => {
+    const now = control.summary();
+    if (screen) screen.draw(liveView(before, now));
+    // A reader that is slow misses lines; they are not kept for it.
+    else if (!process.stdout.writableNeedDrain) void print(liveLine(before, now));
+    before = now;
+  }, VIEW_EVERY_MS);
+}

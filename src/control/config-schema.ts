@@ -1,0 +1,149 @@
+/**
+ * The configuration's sections, as the file spells them. The error text of every schema is what was
+ * expected, in the words of `Problem.expected`; what was found and where is added by `config.ts`.
+ */
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+
+const oneOf = (choices: readonly string[]) => `one of ${choices.join(', ')}`;
+
+function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const error = (issue: { code?: string }) =>
+    issue.code === 'unrecognized_keys' ? oneOf(Object.keys(shape)) : 'a mapping';
+  return z.strictObject(shape, { error });
+}
+
+function whole(least: number, most: number) {
+  const error = least === most ? String(least) : `a whole number from ${least} to ${most}`;
+  return z.int({ error }).min(least, { error }).max(most, { error });
+}
+
+function real(least: number, most: number) {
+  const error = `a number from ${least} to ${most}`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
+}
+
+function text(pattern: RegExp, error: string) {
+  return z.string({ error }).regex(pattern, { error });
+}
+
+function choice<const Choices extends readonly string[]>(choices: Choices) {
+  return z.enum(choices, { error: oneOf(choices) });
+}
+
+/** YAML 1.2 has only true and false; people write yes and no. */
+const yesNo = z.preprocess(
+  (value) => (value === 'yes' ? true : value === 'no' ? false : value),
+  z.boolean({ error: oneOf(['yes', 'no']) }),
+);
+
+function isNetwork(value: string): boolean {
+  if (!ipaddr.IPv4.isValidCIDRFourPartDecimal(value)) return false;
+  const [address] = ipaddr.IPv4.parseCIDR(value);
+  return ipaddr.IPv4.networkAddressFromCIDR(value).toString() === address.toString();
+}
+
+const NETWORK = 'an IPv4 network such as 10.0.0.0/16';
+const network = z.string({ error: NETWORK }).refine(isNetwork, { error: NETWORK });
+
+/** Linux: IFNAMSIZ is 16 with the terminating zero. */
+const interfaceName = text(/^[^\s/:]{1,15}$/, 'the name of a network interface, at most 15 characters');
+
+const filePath = text(/^[^\0]{1,4096}$/, 'the path of a file');
+
+/** A name that cannot be taken for a number or a word of the flow syntax. */
+export const PORT_NAME =
+  'a port name: a letter, then letters, digits, ".", "-" or "_", at most 31, not a word of ovs-ofctl';
+const RESERVED = /^(normal|in_port|flood|all|local|controller|table|none|any|drop)$/i;
+const portName = text(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/, PORT_NAME).refine((name) => !RESERVED.test(name), {
+  error: PORT_NAME,
+});
+
+/** A program of 1024 words has room for an output to each of so many ports, and some rewriting. */
+const MOST_PORTS = 500;
+const MOST_DATAPATH_THREADS = 16;
+
+const common = {
+  number: whole(1, MOST_PORTS).optional(),
+  thread: whole(1, MOST_DATAPATH_THREADS).optional(),
+};
+
+const packet = section({ type: z.literal('packet'), ...common, interface: interfaceName });
+
+const afxdp = section({
+  type: z.literal('afxdp'),
+  ...common,
+  interface: interfaceName,
+  mode: choice(['auto', 'native', 'generic']).default('auto'),
+  queue: whole(0, 1023).default(0),
+});
+
+const traffic = section({
+  type: z.literal('traffic'),
+  ...common,
+  hosts: whole(1, 65_534).default(10),
+  connectionsPerSecond: real(0, 1_000_000).default(100),
+  seed: whole(0, 0xffff_ffff).optional(),
+  network: network.default('10.0.0.0/16'),
+  peers: z.array(portName, { error: 'a list of port names' }).optional(),
+  bytesPerConnection: whole(0, 1_000_000_000).default(10_000),
+  ipv6: yesNo.default(false),
+  vlan: whole(1, 4094).optional(),
+  mix: section({
+    http: real(0, 1000).default(0),
+    dns: real(0, 1000).default(0),
+    ping: real(0, 1000).default(0),
+  }).default({ http: 6, dns: 3, ping: 1 }),
+});
+
+const capture = section({
+  type: z.literal('capture'),
+  ...common,
+  read: filePath.optional(),
+  write: filePath.optional(),
+  loop: yesNo.default(false),
+});
+
+const PORT_TYPES = ['packet', 'afxdp', 'traffic', 'capture'];
+
+const port = z.discriminatedUnion('type', [packet, afxdp, traffic, capture], {
+  error: (issue) => (issue.note ? oneOf(PORT_TYPES) : 'a mapping with type'),
+});
+
+const threads = z.union(
+  [
+    z.literal('inline'),
+    section({ datapath: whole(1, MOST_DATAPATH_THREADS).default(1), handler: whole(1, 1).default(1) }),
+  ],
+  { error: 'inline or a mapping such as { datapath: 2, handler: 1 }' },
+);
+
+const limits = section({
+  flows: whole(4096, 1_048_576).default(65_536),
+  frames: whole(4096, 1_048_576).default(16_384),
+  ports: whole(1, MOST_PORTS).default(64),
+  macs: whole(16, 1_048_576).default(8192),
+});
+
+/** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has a process number more. */
+const CONTROL = 'none or the path of a socket, at most 99 bytes';
+
+export const configFile = section({
+  name: text(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/,
+    'a name of letters, digits, ".", "-" or "_", at most 32',
+  ).optional(),
+  ports: z
+    .record(portName, port, { error: 'a mapping of port names to ports' })
+    .refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
+  threads: threads.default({ datapath: 1, handler: 1 }),
+  limits: limits.prefault({}),
+  flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).default('actions=NORMAL'),
+  control: z
+    .string({ error: CONTROL })
+    .refine((path) => path.length > 0 && Buffer.byteLength(path) <= 99, { error: CONTROL })
+    .optional(),
+  macAgeingSeconds: whole(1, 86_400).default(300),
+});
+
+export type ConfigFile = z.output<typeof configFile>;

@@ -1,0 +1,210 @@
+/**
+ * Reads a configuration: YAML, checked as a whole before anything is opened, so that nothing is half
+ * applied. All that is wrong is reported at once.
+ *
+ *     file ─▶ Source (YAML with positions) ─▶ schema ─▶ what sections must agree on ─▶ flows ─▶ Config
+ */
+import { readFileSync } from 'node:fs';
+import { basename, extname } from 'node:path';
+import ipaddr from 'ipaddr.js';
+import type { z } from 'zod';
+import { ConfigError, type Place, type Problem } from './config-error.ts';
+import { type ConfigFile, configFile, PORT_NAME } from './config-schema.ts';
+import { type Path, Source } from './config-source.ts';
+
+type PortSection = ConfigFile['ports'][string];
+type Settled = { name: string; number: number };
+
+export type PacketConfig = Extract<PortSection, { type: 'packet' }> & Settled;
+export type AfxdpConfig = Extract<PortSection, { type: 'afxdp' }> & Settled;
+export type CaptureConfig = Extract<PortSection, { type: 'capture' }> & Settled;
+/** `peers`: names of the traffic ports that its hosts talk to. */
+export type TrafficConfig = Extract<PortSection, { type: 'traffic' }> &
+  Settled & { seed: number; peers: string[] };
+
+/** A port; `thread` is the datapath thread that owns it, from 1, when the configuration says which. */
+export type PortConfig = PacketConfig | AfxdpConfig | TrafficConfig | CaptureConfig;
+
+/** A configuration in which everything is decided and every reference holds. */
+export interface Config {
+  name: string;
+  /** In the order of the file. */
+  ports: PortConfig[];
+  threads: ConfigFile['threads'];
+  limits: ConfigFile['limits'];
+  /** In ovs-ofctl syntax; the parser has accepted it. */
+  flows: string;
+  /** Path of the control socket, or `none`; undefined: the default place. */
+  control?: string;
+  macAgeingSeconds: number;
+}
+
+/**
+ * Parses flows; `ports` maps names to numbers. Throws an error that has `line`, `column` (from 1, within
+ * the text), `found` and `expected`.
+ */
+export type FlowParser = (text: string, ports: ReadonlyMap<string, number>) => unknown;
+
+/** Throws ConfigError, which lists every problem. */
+export function loadConfig(file: string, parseFlows: FlowParser): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const found =
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
+    throw new ConfigError([{ file, path: '', found, expected: 'a configuration in YAML' }]);
+  }
+  return parseConfig(file, text, parseFlows);
+}
+
+/** As `loadConfig`, for a text in memory; `file` names it in problems. */
+export function parseConfig(file: string, text: string, parseFlows: FlowParser): Config {
+  const source = new Source(file, text);
+  const parsed = configFile.safeParse(source.value ?? undefined);
+  if (!parsed.success)
+    throw new ConfigError(parsed.error.issues.flatMap((issue) => fromIssue(source, issue)));
+
+  const sections = parsed.data;
+  const numbers = numberPorts(sections.ports);
+  const problems = [
+    ...checkPorts(source, sections, numbers),
+    ...checkFlows(source, sections, numbers, parseFlows),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  return {
+    ...sections,
+    name: sections.name ?? nameOf(file),
+    ports: Object.entries(sections.ports).map(([name, port]) => settle(name, port, sections, numbers)),
+  };
+}
+
+/** A name for the switch from its file's: what a socket's name may not have becomes a dash. */
+function nameOf(file: string): string {
+  const name = basename(file, extname(file))
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '');
+  return name.slice(0, 32) || 'heddle';
+}
+
+function fromIssue(source: Source, issue: z.core.$ZodIssue, under: Path = []): Problem[] {
+  const path = [...under, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => source.wrongKey([...path, key], issue.message));
+  }
+  if (issue.code === 'invalid_key') return [source.wrongKey(path, issue.issues[0]!.message)];
+  if (issue.code === 'invalid_union') {
+    // The alternative that has the right kind of value tells what is wrong inside it.
+    const inside = issue.errors.find((branch) => branch.every(({ code, path }) => isInside(code, path)));
+    if (inside) return inside.flatMap((one) => fromIssue(source, one, path));
+  }
+  return [source.wrongValue(path, issue.message)];
+}
+
+const isInside = (code: string, path: Path) => path.length > 0 || code === 'unrecognized_keys';
+
+/** Numbers as given; the other ports take the lowest free ones, in the order of the file. */
+function numberPorts(ports: ConfigFile['ports']): Map<string, number> {
+  const taken = new Set(Object.values(ports).map(({ number }) => number));
+  const numbers = new Map<string, number>();
+  let free = 1;
+  for (const [name, { number }] of Object.entries(ports)) {
+    if (number === undefined) while (taken.has(free)) free++;
+    numbers.set(name, number ?? free++);
+  }
+  return numbers;
+}
+
+function settle(
+  name: string,
+  port: PortSection,
+  { ports }: ConfigFile,
+  numbers: Map<string, number>,
+): PortConfig {
+  const number = numbers.get(name)!;
+  if (port.type !== 'traffic') return { ...port, name, number };
+  const others = Object.keys(ports).filter((other) => other !== name && ports[other]!.type === 'traffic');
+  return { ...port, name, number, seed: port.seed ?? number, peers: port.peers ?? others };
+}
+
+function checkPorts(source: Source, sections: ConfigFile, numbers: Map<string, number>): Problem[] {
+  const { ports, threads, limits } = sections;
+  const problems: Problem[] = [];
+  // Objects drop this one key in silence.
+  if (Object.hasOwn((source.value as ConfigFile).ports, '__proto__')) {
+    problems.push(source.wrongKey(['ports', '__proto__'], PORT_NAME));
+  }
+  const owners = new Map<number, string>();
+  for (const [name, port] of Object.entries(ports)) {
+    const at = ['ports', name];
+    const wrong = (key: string, expected: string, found?: string) =>
+      problems.push(source.wrongValue([...at, key], expected, found));
+
+    const number = numbers.get(name)!;
+    const owner = owners.get(number);
+    if (owner !== undefined) wrong('number', `a number that ${owner} does not have`);
+    else if (number > limits.ports) wrong('number', `at most limits.ports, ${limits.ports}`, String(number));
+    owners.set(number, name);
+
+    const kernel = port.type === 'packet' || port.type === 'afxdp';
+    if (threads === 'inline' && kernel) {
+      wrong(
+        'type',
+        'traffic or capture, because with threads: inline the clock is virtual and the kernel’s is not',
+      );
+    }
+    const datapaths = threads === 'inline' ? 1 : threads.datapath;
+    if (port.thread !== undefined && port.thread > datapaths) {
+      wrong('thread', `a datapath thread, of which there ${datapaths === 1 ? 'is 1' : `are ${datapaths}`}`);
+    }
+    if (port.type === 'capture' && port.read === undefined && port.write === undefined) {
+      problems.push(source.wrongValue(at, 'read, write or both', 'a capture with neither'));
+    }
+    if (port.type === 'traffic') {
+      const room = roomIn(port.network);
+      if (number >= room.ports || port.hosts > room.hosts) {
+        wrong(
+          'network',
+          `room for port ${number} with ${port.hosts} hosts`,
+          `${port.network}, which has room for ports below ${room.ports} with ${room.hosts} hosts`,
+        );
+      }
+      if (port.mix.http + port.mix.dns + port.mix.ping === 0) wrong('mix', 'a share above 0', 'only zeros');
+      port.peers?.forEach((peer, i) => {
+        if (peer !== name && ports[peer]?.type === 'traffic') return;
+        const others = Object.keys(ports).filter(
+          (other) => other !== name && ports[other]!.type === 'traffic',
+        );
+        problems.push(source.wrongValue([...at, 'peers', i], `one of ${others.join(', ')}`));
+      });
+    }
+  }
+  return problems;
+}
+
+/** How the address plan divides a network: half of its free bits, at most 8, are the port's number. */
+function roomIn(network: string): { ports: number; hosts: number } {
+  const free = 32 - ipaddr.IPv4.parseCIDR(network)[1];
+  const portBits = Math.min(8, free >> 1);
+  return { ports: 2 ** portBits, hosts: 2 ** (free - portBits) - 2 };
+}
+
+function checkFlows(
+  source: Source,
+  { flows }: ConfigFile,
+  numbers: Map<string, number>,
+  parseFlows: FlowParser,
+): Problem[] {
+  try {
+    parseFlows(flows, numbers);
+    return [];
+  } catch (error) {
+    if (!isFlowError(error)) throw error;
+    return [source.wrongText(['flows'], error, error.expected, error.found)];
+  }
+}
+
+function isFlowError(error: unknown): error is Error & Place & { found: string; expected: string } {
+  return error instanceof Error && ['line', 'column', 'found', 'expected'].every((key) => key in error);
+}

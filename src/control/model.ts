@@ -1,0 +1,126 @@
+/**
+ * The switch as people and programs see it: the rows that `heddle show` prints, the summary of a run, and
+ * the few things one can ask of a running switch. Plain values, the same in the process, on the control
+ * socket and in `--json`.
+ */
+
+export interface PortRow {
+  number: number;
+  name: string;
+  type: string;
+  /** The datapath thread that owns it, from 1. */
+  thread: number;
+  state: 'up' | 'down';
+  mtu: number;
+  rxPackets: number;
+  rxBytes: number;
+  rxDropped: number;
+  txPackets: number;
+  txBytes: number;
+  txDropped: number;
+}
+
+/** A flow of the match-action tables. */
+export interface FlowRow {
+  /** In normal form, as `heddle check` prints it. */
+  text: string;
+  packets: number;
+  bytes: number;
+}
+
+export interface MegaflowRow {
+  number: number;
+  text: string;
+  packets: number;
+  bytes: number;
+  /** Since the last packet. */
+  usedMs: number;
+}
+
+export interface ThreadRow {
+  number: number;
+  role: 'datapath' | 'handler';
+  ports: string[];
+  batches: number;
+  packets: number;
+  sleeps: number;
+  wakeups: number;
+  /** Processor time in the last second, of one core. */
+  busyPercent?: number;
+}
+
+/** Drops by reason, and everything else that is counted. */
+export interface CounterRow {
+  name: string;
+  value: number;
+}
+
+/** A region of the arena. */
+export interface MemoryRow {
+  region: string;
+  address: number;
+  bytes: number;
+  records: number;
+  recordBytes: number;
+  inUse?: number;
+}
+
+/** Where NORMAL has learned an address to be. */
+export interface MacRow {
+  vlan: number;
+  mac: string;
+  port: string;
+  ageSeconds: number;
+}
+
+/** What `show` can list, and the rows it lists. */
+export interface Shown {
+  ports: PortRow;
+  flows: FlowRow;
+  megaflows: MegaflowRow;
+  threads: ThreadRow;
+  counters: CounterRow;
+  memory: MemoryRow;
+  macs: MacRow;
+}
+
+export const SHOWN = ['ports', 'flows', 'megaflows', 'threads', 'counters', 'memory', 'macs'] as const;
+
+export const FLOW_COMMANDS = ['dump', 'add', 'modify', 'modify-strict', 'delete', 'delete-strict'] as const;
+export type FlowCommand = (typeof FLOW_COMMANDS)[number];
+
+/**
+ * A run so far. Every packet received has one fate: packetsReceived = packetsForwarded + packetsQueued +
+ * the sum of `dropped`. Copies are what outputs beyond a packet's first needed; they have fates of their own.
+ */
+export interface Summary {
+  name: string;
+  /** On the switch clock. */
+  durationMs: number;
+  packetsReceived: number;
+  packetsForwarded: number;
+  /** On their way: in a queue, or waiting for the handler. */
+  packetsQueued: number;
+  /** Packets by reason; only reasons that occurred. */
+  dropped: Record<string, number>;
+  copiesForwarded: number;
+  copiesDropped: Record<string, number>;
+  ports: PortRow[];
+  megaflows: number;
+  cacheHits: number;
+  classifierHits: number;
+  upcalls: number;
+}
+
+/** A running switch, asked from inside the process or through its control socket. */
+export interface SwitchControl {
+  show<What extends keyof Shown>(what: What): Promise<Shown[What][]>;
+  /**
+   * Changes or lists flows; `text` has one a line, and for `dump` and `delete` may be empty: all of them.
+   * Returns lines for people. A text that is wrong changes nothing and throws.
+   */
+  flows(command: FlowCommand, text: string): Promise<string[]>;
+  summary(): Summary;
+  /** Sends what is queued, then closes every port. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,313 @@
+/**
+ * The control socket: how `heddle show` and `heddle flows` reach a running switch. A Unix socket that only
+ * its owner may open, one JSON object a line in, one out, in order:
+ *
+ *     → {"command":"show","what":"ports"}                    ← {"result":[{"number":1,"name":"web",…},…]}
+ *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
+ *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
+ *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
+ *     → anything else                                        ← {"error":"…"}
+ *
+ * Sockets stand in a folder of the user's own, named after the switch: NAME.sock, NAME-2.sock, …
+ */
+import { linkSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import {
+  FLOW_COMMANDS,
+  type FlowCommand,
+  SHOWN,
+  type Shown,
+  type Summary,
+  type SwitchControl,
+} from './model.ts';
+
+export type Request =
+  | { command: 'show'; what: keyof Shown }
+  | { command: 'flows'; action: FlowCommand; text: string }
+  | { command: 'summary' }
+  | { command: 'ping' };
+
+/** Who answers: the name of its socket, and its process. */
+export interface Pong {
+  name: string;
+  pid: number;
+}
+
+/** What a request is answered with. */
+export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
+  ? Shown[What][]
+  : R extends { command: 'flows' }
+    ? string[]
+    : R extends { command: 'summary' }
+      ? Summary
+      : Pong;
+
+export interface ControlServer {
+  readonly path: string;
+  /** Stops listening, hangs up on everybody and removes the socket. */
+  close(): Promise<void>;
+}
+
+/** Bytes of a request, which may carry a file of flows. */
+const LONGEST_REQUEST = 16 << 20;
+/** Bytes of an answer, which may carry a million flows. */
+const LONGEST_ANSWER = 512 << 20;
+const MOST_CLIENTS = 32;
+const MOST_SAME_NAME = 64;
+const IDLE_MS = 60_000;
+const ANSWER_MS = 10_000;
+
+/**
+ * Opens the socket where the configuration wants it; undefined when it wants none. A socket nobody answers
+ * on is replaced. One that a live switch answers on is left alone: at the default place the next name is
+ * taken, at a place of the user's choice that is an error.
+ */
+export async function openControl(
+  { name, control }: { name: string; control?: string },
+  target: SwitchControl,
+): Promise<ControlServer | undefined> {
+  if (control === 'none') return undefined;
+  if (control !== undefined) return serveControl(control, target);
+  const folder = ownFolder();
+  for (let n = 1; n <= MOST_SAME_NAME; n++) {
+    const path = join(folder, `${name}${n === 1 ? '' : `-${n}`}.sock`);
+    try {
+      return await serveControl(path, target);
+    } catch (error) {
+      if (!(error instanceof SocketTaken)) throw error;
+    }
+  }
+  throw new Error(`${folder}: found ${MOST_SAME_NAME} running switches named ${name}, expected fewer`);
+}
+
+/** A live switch answers on this socket. */
+export class SocketTaken extends Error {
+  override readonly name = 'SocketTaken';
+}
+
+/** Serves `target` on a socket at `path`, mode 0600. Throws SocketTaken. */
+export async function serveControl(path: string, target: SwitchControl): Promise<ControlServer> {
+  await clear(path);
+  const clients = new Set<Socket>();
+  // Half open: a client that has said all it wants to say still gets its answers.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (clients.size >= MOST_CLIENTS) return socket.end(line({ error: `more than ${MOST_CLIENTS} clients` }));
+    clients.add(socket);
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    pipeline(socket, (requests) => answers(requests, target, nameOf(path)), socket)
+      .catch(() => socket.destroy())
+      .finally(() => clients.delete(socket));
+    return undefined;
+  });
+
+  // Bound under a name of its own and linked: of two switches that start at once, one gets the name.
+  const bound = `${path}.${process.pid}`;
+  rmSync(bound, { force: true });
+  await listen(server, bound);
+  try {
+    linkSync(bound, path);
+  } catch (error) {
+    server.close();
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw taken(path);
+    throw error;
+  }
+  const { ino } = lstatSync(path);
+  rmSync(bound);
+
+  return {
+    path,
+    async close() {
+      if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path);
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of clients) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function taken(path: string): SocketTaken {
+  return new SocketTaken(`${path}: found a running switch, expected a path that is free`);
+}
+
+/** Binding is what creates the file, and happens before `listen` returns: it is never wider than 0600. */
+function listen(server: ReturnType<typeof createServer>, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).once('listening', resolve);
+    const umask = process.umask(0o177);
+    try {
+      server.listen(path);
+    } finally {
+      process.umask(umask);
+    }
+  });
+}
+
+/** Removes a socket that was left behind; throws when something else is at `path`. */
+async function clear(path: string): Promise<void> {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isSocket()) throw new Error(`${path}: found a file, expected a socket or nothing`);
+  if (await isLive(path)) throw taken(path);
+  rmSync(path, { force: true });
+}
+
+function isLive(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+async function* answers(
+  source: AsyncIterable<Buffer>,
+  target: SwitchControl,
+  name: string,
+): AsyncGenerator<string> {
+  try {
+    for await (const request of linesOf(source, LONGEST_REQUEST)) {
+      try {
+        yield line({ result: await answer(parseRequest(request), target, name) });
+      } catch (error) {
+        yield line({ error: (error as Error).message });
+      }
+    }
+  } catch (error) {
+    yield line({ error: (error as Error).message });
+  }
+}
+
+function answer(request: Request, target: SwitchControl, name: string): unknown {
+  switch (request.command) {
+    case 'show':
+      return target.show(request.what);
+    case 'flows':
+      return target.flows(request.action, request.text);
+    case 'summary':
+      return target.summary();
+    case 'ping':
+      return { name, pid: process.pid } satisfies Pong;
+  }
+}
+
+/** Throws when `text` is not a request. */
+function parseRequest(text: string): Request {
+  let request: Record<string, unknown>;
+  try {
+    request = Object(JSON.parse(text));
+  } catch {
+    throw new Error('found a line that is not JSON, expected a request');
+  }
+  const expect = (key: string, choices: readonly string[]) => {
+    if (choices.includes(request[key] as string)) return;
+    throw new Error(`${key}: found ${JSON.stringify(request[key])}, expected one of ${choices.join(', ')}`);
+  };
+  expect('command', ['show', 'flows', 'summary', 'ping']);
+  if (request.command === 'show') expect('what', SHOWN);
+  if (request.command === 'flows') {
+    expect('action', FLOW_COMMANDS);
+    if (typeof request.text !== 'string') throw new Error('text: found none, expected flows, one a line');
+  }
+  return request as Request;
+}
+
+const line = (value: object) => `${JSON.stringify(value)}\n`;
+
+/** The lines of a stream; throws when one is longer than `longest` bytes. */
+async function* linesOf(source: AsyncIterable<Buffer>, longest: number): AsyncGenerator<string> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of source) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      yield Buffer.concat([...parts, chunk.subarray(start, end)]).toString();
+      parts = [];
+      length = 0;
+      start = end + 1;
+    }
+    parts.push(chunk.subarray(start));
+    length += chunk.length - start;
+    if (length > longest) throw new Error(`found a line of more than ${longest} bytes`);
+  }
+}
+
+/** Asks the switch behind the socket at `path`. Throws what it answers as an error, or that nobody answers. */
+export async function askSwitch<const R extends Request>(path: string, request: R): Promise<Answer<R>> {
+  const socket = createConnection(path);
+  socket.setTimeout(ANSWER_MS, () =>
+    socket.destroy(new Error(`${path}: found no answer in ${ANSWER_MS} ms`)),
+  );
+  try {
+    socket.write(line(request));
+    for await (const text of linesOf(socket, LONGEST_ANSWER)) {
+      const { result, error } = JSON.parse(text);
+      if (error !== undefined) throw new Error(error);
+      return result;
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED')
+      throw new Error(`${path}: found no running switch there`);
+    if (code === 'EACCES') throw new Error(`${path}: found a switch of somebody else, expected one of yours`);
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+  throw new Error(`${path}: found no answer, expected one line of JSON`);
+}
+
+/** A running switch and where to ask it. */
+export interface Found extends Pong {
+  path: string;
+}
+
+/** The switches that answer in the default places, by name. */
+export async function findSwitches(): Promise<Found[]> {
+  const paths = places().flatMap((folder) => {
+    if (!isOwn(folder)) return [];
+    return readdirSync(folder)
+      .filter((file) => file.endsWith('.sock'))
+      .map((file) => join(folder, file));
+  });
+  const asked = await Promise.allSettled(
+    paths.map(async (path) => ({ path, ...(await askSwitch(path, { command: 'ping' })) })),
+  );
+  return asked
+    .flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+    .sort((a, b) => a.name.localeCompare(b.name));
+}
+
+function nameOf(path: string): string {
+  return basename(path, '.sock');
+}
+
+/** Where default sockets may be, best first. */
+function places(): string[] {
+  const uid = process.getuid!();
+  const runtime = process.env.XDG_RUNTIME_DIR;
+  return [
+    ...(runtime ? [join(runtime, 'heddle')] : []),
+    ...(uid === 0 ? ['/run/heddle'] : []),
+    join(tmpdir(), `heddle-${uid}`),
+  ];
+}
+
+/** The first of the places that can be had; made when it is missing. */
+function ownFolder(): string {
+  const folder = places().find(
+    (place) => lstatSync(dirname(place), { throwIfNoEntry: false }) !== undefined,
+  )!;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!isOwn(folder))
+    throw new Error(`${folder}: found a folder that others may write, expected one of yours alone`);
+  return folder;
+}
+
+/** Nobody else can have put a socket there. */
+function isOwn(folder: string): boolean {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && stat.uid === process.getuid!() && (stat.mode & 0o022) === 0;
+}

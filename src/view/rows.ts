@@ -1,0 +1,72 @@
+/** `heddle show`: which columns each kind of row has. */
+import type { Shown } from '../control/model.ts';
+import { type Column, table } from './table.ts';
+import { count, size, time } from './units.ts';
+
+const hex = (address: number) => `0x${address.toString(16).padStart(8, '0')}`;
+
+const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
+  ports: [
+    { head: '#', cell: (port) => String(port.number), right: true },
+    { head: 'port', cell: (port) => port.name },
+    { head: 'type', cell: (port) => port.type },
+    { head: 'state', cell: (port) => port.state },
+    { head: 'thread', cell: (port) => String(port.thread), right: true },
+    { head: 'mtu', cell: (port) => String(port.mtu), right: true },
+    { head: 'rx packets', cell: (port) => count(port.rxPackets), right: true },
+    { head: 'rx bytes', cell: (port) => count(port.rxBytes), right: true },
+    { head: 'rx dropped', cell: (port) => count(port.rxDropped), right: true },
+    { head: 'tx packets', cell: (port) => count(port.txPackets), right: true },
+    { head: 'tx bytes', cell: (port) => count(port.txBytes), right: true },
+    { head: 'tx dropped', cell: (port) => count(port.txDropped), right: true },
+  ],
+  flows: [
+    { head: 'packets', cell: (flow) => count(flow.packets), right: true },
+    { head: 'bytes', cell: (flow) => count(flow.bytes), right: true },
+    { head: 'flow', cell: (flow) => flow.text },
+  ],
+  megaflows: [
+    { head: '#', cell: (flow) => String(flow.number), right: true },
+    { head: 'packets', cell: (flow) => count(flow.packets), right: true },
+    { head: 'bytes', cell: (flow) => count(flow.bytes), right: true },
+    { head: 'used', cell: (flow) => `${time(flow.usedMs)} ago`, right: true },
+    { head: 'megaflow', cell: (flow) => flow.text },
+  ],
+  threads: [
+    { head: '#', cell: (thread) => String(thread.number), right: true },
+    { head: 'role', cell: (thread) => thread.role },
+    {
+      head: 'busy',
+      cell: ({ busyPercent }) => (busyPercent === undefined ? '-' : `${busyPercent.toFixed(1)} %`),
+      right: true,
+    },
+    { head: 'packets', cell: (thread) => count(thread.packets), right: true },
+    { head: 'batches', cell: (thread) => count(thread.batches), right: true },
+    { head: 'sleeps', cell: (thread) => count(thread.sleeps), right: true },
+    { head: 'wakeups', cell: (thread) => count(thread.wakeups), right: true },
+    { head: 'ports', cell: (thread) => thread.ports.join(' ') },
+  ],
+  counters: [
+    { head: 'counter', cell: (counter) => counter.name },
+    { head: 'value', cell: (counter) => count(counter.value), right: true },
+  ],
+  memory: [
+    { head: 'region', cell: (memory) => memory.region },
+    { head: 'address', cell: (memory) => hex(memory.address), right: true },
+    { head: 'size', cell: (memory) => size(memory.bytes), right: true },
+    { head: 'records', cell: (memory) => count(memory.records), right: true },
+    { head: 'of bytes', cell: (memory) => count(memory.recordBytes), right: true },
+    { head: 'in use', cell: ({ inUse }) => (inUse === undefined ? '-' : count(inUse)), right: true },
+  ],
+  macs: [
+    { head: 'vlan', cell: (mac) => String(mac.vlan), right: true },
+    { head: 'address', cell: (mac) => mac.mac },
+    { head: 'port', cell: (mac) => mac.port },
+    { head: 'age', cell: (mac) => time(mac.ageSeconds * 1000), right: true },
+  ],
+};
+
+/** The lines of a table of `rows`. */
+export function showRows<What extends keyof Shown>(what: What, rows: readonly Shown[What][]): string[] {
+  return table(COLUMNS[what], rows);
+}

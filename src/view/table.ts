@@ -1,0 +1,34 @@
+/** Rows as a table: a head line, columns two spaces apart, numbers to the right. */
+import Table from 'cli-table3';
+
+export interface Column<Row> {
+  head: string;
+  cell: (row: Row) => string;
+  /** Numbers stand to the right. */
+  right?: boolean;
+}
+
+const LINES = ['top', 'bottom', 'left', 'right', 'mid'];
+const CROSSINGS = ['top-mid', 'top-left', 'top-right', 'bottom-mid', 'bottom-left', 'bottom-right'];
+const JOINTS = ['left-mid', 'mid-mid', 'right-mid'];
+const NOTHING = Object.fromEntries([...LINES, ...CROSSINGS, ...JOINTS].map((part) => [part, '']));
+
+/** The lines of a table, without trailing spaces. */
+export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
+  const drawn = new Table({
+    chars: { ...NOTHING, middle: '  ' },
+    colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  });
+  drawn.push(columns.map(({ head }) => head));
+  for (const row of rows) drawn.push(columns.map(({ cell }) => printable(cell(row))));
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd());
+}
+
+/** What would move the cursor or split a line is shown as `?`. */
+function printable(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
+}
