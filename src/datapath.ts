@@ -22,8 +22,9 @@ import {
   FRAME_RECORD,
   Frame,
   KEY_SIZE,
-  NONE,
+  PORT_NONE,
   PORT_STRIDE,
+  PORT_UP,
   PortRecord,
   PROGRAM_WORDS,
   THREAD_READY_PORTS,
@@ -276,17 +277,37 @@ export class Datapath {
   portAt(port: number): number {
     return regionAddress(this.arena, 'ports') + port * PORT_STRIDE;
   }
+}
 
-  /** Shows a port to the datapath, owned by thread `owner`. */
-  openPort(port: number, owner: number, maxLength: number): void {
-    const at = this.portAt(port) >> 2;
-    this.u32[at + (PortRecord.owner >> 2)] = owner;
-    this.u32[at + (PortRecord.maxLength >> 2)] = maxLength;
-    Atomics.store(this.i32, at + (PortRecord.state >> 2), 1);
+/** The ports as the datapath knows them, for the control side, which opens and closes them. */
+export class PortTable {
+  readonly #i32: Int32Array;
+  readonly #ports: number;
+
+  constructor(arena: Arena) {
+    this.#i32 = new Int32Array(arena.memory.buffer);
+    this.#ports = regionAddress(arena, 'ports');
   }
 
-  closePort(port: number): void {
-    Atomics.store(this.i32, (this.portAt(port) + PortRecord.state) >> 2, 0);
+  /** Shows a port to the datapath: thread `owner` drives it, and it takes frames up to `maxLength` bytes. */
+  open(port: number, owner: number, maxLength: number): void {
+    const at = this.#at(port);
+    this.#i32[(at + PortRecord.owner) >> 2] = owner;
+    this.#i32[(at + PortRecord.maxLength) >> 2] = maxLength;
+    Atomics.store(this.#i32, (at + PortRecord.state) >> 2, PORT_UP);
+  }
+
+  /** Hides it; frames on their way to it are dropped. */
+  close(port: number): void {
+    Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
+  }
+
+  isUp(port: number): boolean {
+    return Atomics.load(this.#i32, (this.#at(port) + PortRecord.state) >> 2) === PORT_UP;
+  }
+
+  #at(port: number): number {
+    return this.#ports + port * PORT_STRIDE;
   }
 }
 

@@ -18,6 +18,7 @@ import {
   COUNTERS,
   DROP_REASONS,
   FLOW_COUNTERS_STRIDE,
+  FLOW_STRIDE,
   FlowCounters,
   PORT_COUNTERS_STRIDE,
   PortCounters,
@@ -145,6 +146,14 @@ export class Observer {
       totals.tcpFlags |= this.#u32[(row + FlowCounters.tcpFlags) >> 2]!;
     }
     return totals;
+  }
+
+  /** Flows that are installed: those that are neither free nor in a thread's cache of free ones. */
+  liveFlows(): number {
+    const flows = regionAddress(this.#arena, 'flows');
+    let live = 0;
+    for (let i = 0; i < this.#arena.limits.flows; i++) live += this.#u32[(flows + i * FLOW_STRIDE) >> 2]! & 1;
+    return live;
   }
 
   #threads(): number[] {

@@ -1,7 +1,7 @@
 /** `heddle flows`: lists or changes the flows of a running switch, as ovs-ofctl does. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import type { FlowCommand } from '../control/model.ts';
+import type { FlowCommand } from '../model.ts';
 import { askSwitch } from '../control/socket.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';

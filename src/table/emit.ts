@@ -14,7 +14,7 @@ import {
   OP_SET,
   PROGRAM_WORDS,
   VLAN_PRESENT,
-} from '../generated/layout.ts';
+} from '../datapath.ts';
 import { type Packet, swap16, type Tag, TCI_BITS, TCI_WORD } from './packet.ts';
 
 /** A tag of the packet on its way out. Bits of `tci` outside `set` are as they came in. */

@@ -5,7 +5,7 @@
  * Rows stand in the order in which `ovs-ofctl` prints them. Several rows may share an alias when they
  * share their place in the key: `tp_src` is the TCP, UDP or SCTP source port, or the ICMP type.
  */
-import { Key } from '../generated/layout.ts';
+import { Key } from '../datapath.ts';
 
 export const ETH_IPV4 = 0x0800;
 export const ETH_IPV6 = 0x86dd;

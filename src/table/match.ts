@@ -5,7 +5,7 @@
  * little-endian and so is every machine that Node.js runs on, so a word here is the word that the
  * datapath compares; nothing is ever swapped.
  */
-import { KEY_SIZE } from '../generated/layout.ts';
+import { KEY_SIZE } from '../datapath.ts';
 import { type Field, fieldOf } from './fields.ts';
 import type { Masked } from './values.ts';
 

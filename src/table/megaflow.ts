@@ -6,7 +6,7 @@
  * Two things OVS has no word for: `vlan(none)` where the absence of a tag counts and `vlan(any)` where
  * only its presence does.
  */
-import { OP_DROP, OP_OUTPUT, OP_POP_VLAN, OP_PUSH_VLAN, OP_SET, VLAN_PRESENT } from '../generated/layout.ts';
+import { OP_DROP, OP_OUTPUT, OP_POP_VLAN, OP_PUSH_VLAN, OP_SET, VLAN_PRESENT } from '../datapath.ts';
 import { fieldOf, meets } from './fields.ts';
 import { KEY_WORDS, Match, wordsOf } from './match.ts';
 import { swap16, TCI_WORD } from './packet.ts';

@@ -2,7 +2,7 @@
  * NORMAL: the packet goes where a VLAN-aware learning switch would send it (IEEE 802.1Q §8). Every port
  * carries every VLAN, tagged; untagged packets are VLAN 0.
  */
-import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../generated/layout.ts';
+import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
 import { isMulticast, type MacEntry } from './mac.ts';
 import { bytesOf } from './match.ts';
 import { type Packet, swap16, TCI_WORD } from './packet.ts';

@@ -5,7 +5,7 @@
  * or written by an action, and then the same for every packet that takes this way. Whatever decision
  * rests on a bit of the first kind makes that bit part of the megaflow's mask.
  */
-import { Key, VLAN_PRESENT } from '../generated/layout.ts';
+import { Key, VLAN_PRESENT } from '../datapath.ts';
 import { ETH_IPV4, ETH_IPV6 } from './fields.ts';
 import { bytesOf, KEY_WORDS, wordsOf } from './match.ts';
 

@@ -4,7 +4,7 @@
  * What OVS refuses is refused here: setting a field that the flow's match does not say packets have,
  * going back with goto_table, and anything beside `drop`.
  */
-import { VLAN_PRESENT } from '../generated/layout.ts';
+import { VLAN_PRESENT } from '../datapath.ts';
 import type { Action } from './action.ts';
 import { type Field, fieldOf, TP_DST, TP_SRC } from './fields.ts';
 import type { Match } from './match.ts';

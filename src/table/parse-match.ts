@@ -4,7 +4,7 @@
  * A field's meaning may depend on the protocol (`tp_src` of an ICMP packet is its type), and the order of
  * fields is free, so what names the protocol is read first.
  */
-import { VLAN_PRESENT } from '../generated/layout.ts';
+import { VLAN_PRESENT } from '../datapath.ts';
 import { type Field, fieldNames, fieldOf, fieldsNamed, meets, PROTOCOLS, type Protocol } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
 import { fail, type Item, suggestion, type Token } from './syntax.ts';

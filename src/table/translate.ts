@@ -14,7 +14,7 @@ import {
   DROP_RESUBMIT_LIMIT,
   DROP_TABLE_MISS,
   Key,
-} from '../generated/layout.ts';
+} from '../datapath.ts';
 import { type Action, addsTag, type SetAction } from './action.ts';
 import { Emitter } from './emit.ts';
 import { meets } from './fields.ts';

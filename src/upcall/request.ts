@@ -1,5 +1,5 @@
 /** What the control side asks of the handler, and gets: plain data, so that it crosses threads. */
-import type { FlowCommand, FlowRow, MacRow, MegaflowRow } from '../control/model.ts';
+import type { FlowCommand, FlowRow, MacRow, MegaflowRow } from '../model.ts';
 
 export interface PortName {
   number: number;
