@@ -122,13 +122,8 @@ function locate(document: Document, issue: z.core.$ZodIssue): { offset: number; 
         message: `${where}: ${issue.issues[0].message}`,
       },
     ];
-  const found = document.getIn(issue.path);
-  const shown =
-    found === undefined || found === null
-      ? 'nothing'
-      : isNode(found)
-        ? found.toString()
-        : JSON.stringify(found);
+  const found = isScalar(node) ? node.value : document.getIn(issue.path);
+  const shown = found === undefined || found === null ? 'nothing' : JSON.stringify(found);
   const expected = issue.message.replace(/^Invalid input: |, received .*$/g, '');
   return [{ offset: node?.range?.[0] ?? 0, message: `${where}: found ${shown}; ${expected}` }];
 }

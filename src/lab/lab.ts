@@ -6,8 +6,8 @@
  *
  * Our own network stack stays silent on p1 and p2: no IPv6, no answers to ARP.
  *
- * A host's `eth0` carries an alias that says whose it is. Only namespaces with that mark are taken down, and
- * p1 goes because its other end does, so nothing that somebody else made is ever deleted.
+ * A host's `lo` carries an alias that says whose it is. Only namespaces with that mark are taken down, and p1
+ * goes because its other end does, so nothing that somebody else made is ever deleted.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -145,10 +145,9 @@ function cable({ namespace, port, mac, mtu }: Placed): string {
 
 function inside({ address }: Placed, alias: string): string[] {
   return [
-    `link set ${DEVICE} alias ${alias}`,
+    `link set lo up alias ${alias}`,
     // Nobody else can have the address, and waiting for others to object takes two seconds.
     ...address.map((one) => `address add ${one} dev ${DEVICE}${one.includes(':') ? ' nodad' : ''}`),
-    'link set lo up',
     `link set ${DEVICE} up`,
   ];
 }
@@ -163,7 +162,7 @@ function silence(port: string): void {
 const mark = (lab: Lab): string => `heddle-lab-${lab.name}`;
 
 async function ours(namespace: string, lab: Lab): Promise<boolean> {
-  const { code, stdout } = await attempt(['ip', '-n', namespace, 'link', 'show', DEVICE]);
+  const { code, stdout } = await attempt(['ip', '-n', namespace, 'link', 'show', 'lo']);
   return code === 0 && stdout.split('\n').some((line) => line.trim() === `alias ${mark(lab)}`);
 }
 
