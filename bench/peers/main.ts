@@ -48,7 +48,7 @@ const MACHINE = {
 };
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 
-const skipped: { name: 'skipped'; system: string; reason: string }[] = [];
+const skipped: { name: 'skipped'; system: string; value: null; unit: ''; reason: string }[] = [];
 const results = new Results();
 const systems = await usable(options.only);
 const measures = options.measure.filter(({ name, tools }) => {
@@ -64,8 +64,7 @@ for (let round = 1; round <= options.rounds && !stop.signal.aborted; round++)
     try {
       await turn(system);
     } catch (error) {
-      if (!stop.signal.aborted)
-        record(system, { name: 'start', unit: '', failure: (error as Error).message });
+      if (!stop.signal.aborted) record(system, { name: 'run', unit: '', failure: (error as Error).message });
     }
   }
 
@@ -75,7 +74,7 @@ else {
   console.log(tables(rows));
   for (const { system, reason } of skipped) console.log(`${system} was skipped: ${reason}`);
 }
-process.exitCode = rows.length > 0 && !stop.signal.aborted ? 0 : 1;
+process.exitCode = rows.some(({ value }) => value !== null) && !stop.signal.aborted ? 0 : 1;
 
 /** One system, all measures, on hosts of its own. */
 async function turn(system: System): Promise<void> {
@@ -123,7 +122,7 @@ async function usable(wanted: readonly System[]): Promise<System[]> {
   for (const system of wanted) {
     const reason = await system.unavailable();
     if (reason) {
-      skipped.push({ name: 'skipped', system: system.name, reason });
+      skipped.push({ name: 'skipped', system: system.name, value: null, unit: '', reason });
       say(`${system.name} is skipped: ${reason}`);
     } else found.push(system);
   }

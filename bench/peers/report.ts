@@ -5,7 +5,10 @@ import { median } from './statistics.ts';
 
 type Parameters = Record<string, string | number | boolean>;
 
-/** One figure of one system over all rounds. `value` is the median; null when every round failed. */
+/**
+ * One figure of one system over all rounds. `value` is the median; null when every round failed. What else a
+ * reading says, such as how many segments were sent again, is the last round's.
+ */
 export interface Row {
   name: string;
   system: string;
@@ -90,9 +93,15 @@ function table(rows: readonly Row[]): string {
       figure(value),
       min === null ? '' : `${figure(min)}..${figure(max)}`,
       ratio === null ? '' : ratio.toFixed(2),
-      failed > 0 ? `${failed} of ${rounds} rounds: ${failure}` : '',
+      failed > 0 ? `${failed} of ${rounds} rounds: ${brief(failure!)}` : '',
     ]);
   return `${name}\n${table}`;
+}
+
+/** As much of a failure as a table bears; the JSON row has all of it. */
+function brief(failure: string): string {
+  const [line] = failure.split('\n');
+  return line.length > 80 ? `${line.slice(0, 80)}…` : line;
 }
 
 /** Three significant digits, and no fraction from a hundred on. */

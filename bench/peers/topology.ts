@@ -78,18 +78,15 @@ async function joinDirectly(lab: Lab): Promise<void> {
 }
 
 /** Waits until the hosts reach each other; throws when they do not within a few seconds. */
-export async function awaitTraffic(topology: Topology): Promise<void> {
-  await topology.run('sender', ['ping', '-c', '1', '-w', '5', '-n', ADDRESS.receiver]).catch(() => {
-    throw new Error('no traffic passes: the first ping was not answered within 5 s');
-  });
+export function awaitTraffic(topology: Topology): Promise<void> {
+  return answered(topology, 'sender', ADDRESS.receiver);
 }
 
 /** Makes the switch learn where the decoy lives, and the sender know it for good. */
 export async function plantDecoy(topology: Topology): Promise<void> {
   const rename = (mac: string) => topology.run('receiver', ['ip', 'link', 'set', DEVICE, 'address', mac]);
   await rename(MAC.decoy);
-  const args = ['-c', '1', '-w', '5', '-n', '-I', ADDRESS.decoy, ADDRESS.sender];
-  await topology.run('receiver', ['ping', ...args]);
+  await answered(topology, 'receiver', '-I', ADDRESS.decoy, ADDRESS.sender);
   await rename(MAC.receiver);
   const neighbour = [
     'neighbour',
@@ -103,4 +100,11 @@ export async function plantDecoy(topology: Topology): Promise<void> {
     'permanent',
   ];
   await topology.run('sender', ['ip', ...neighbour]);
+}
+
+/** One ping, repeated until it is answered. */
+async function answered(topology: Topology, from: End, ...target: string[]): Promise<void> {
+  await topology.run(from, ['ping', '-n', '-c', '1', '-w', '5', ...target]).catch(() => {
+    throw new Error('no traffic passes: no ping was answered within 5 s');
+  });
 }

@@ -26,6 +26,8 @@ export interface CommandOptions {
 
 const TIMEOUT_MS = 60_000;
 const OUTPUT_BYTES = 16 << 20;
+/** So much of what a program said makes it into an error. */
+const COMPLAINT = 1000;
 
 /** Runs a program and collects its output, whatever its exit code; rejects when it cannot be started. */
 export function attempt(argv: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
@@ -52,9 +54,13 @@ export async function command(argv: readonly string[], options: CommandOptions =
   throw new Error(`${argv.join(' ')}: ${complaint(outcome)}`);
 }
 
-/** What a failed program said, or failing that how it ended. */
+/** What a failed program said last, or failing that how it ended. */
 export function complaint({ code, signal, stdout, stderr }: Outcome): string {
-  return stderr.trim() || stdout.trim() || (signal ? `ended by ${signal}` : `exit code ${code}`);
+  return (
+    stderr.trim().slice(-COMPLAINT) ||
+    stdout.trim().slice(-COMPLAINT) ||
+    (signal ? `ended by ${signal}` : `exit code ${code}`)
+  );
 }
 
 /** Runs a program on our own terminal until it ends; its exit code, or 128 + signal number as in a shell. */

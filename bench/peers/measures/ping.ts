@@ -10,8 +10,18 @@ export const ping: Measure = {
   tools: ['ping'],
   async take({ topology, seconds }) {
     const count = Math.round(seconds / INTERVAL_SECONDS);
-    const pace = ['-i', String(INTERVAL_SECONDS), '-c', String(count), '-w', String(seconds + 2)];
-    const output = await topology.run('sender', ['ping', '-n', ...pace, ADDRESS.receiver]);
+    const argv = [
+      'ping',
+      '-n',
+      '-i',
+      String(INTERVAL_SECONDS),
+      '-c',
+      String(count),
+      '-W',
+      '1',
+      ADDRESS.receiver,
+    ];
+    const output = await topology.run('sender', argv, { timeoutMs: (seconds + 10) * 1000 });
     const roundTripsUs = [...output.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms) * 1000);
     const parameters = { sent: count, answered: roundTripsUs.length };
     return [

@@ -31,36 +31,54 @@ export function heddle(name: string, type: 'afxdp' | 'packet', offload: boolean)
         await end(child, 'SIGINT');
         rmSync(folder, { recursive: true });
       };
+      const output = new Output(child);
       try {
-        await ready(child);
+        await output.ready();
       } catch (error) {
         await stop();
         throw error;
       }
-      return { processId: child.pid, parameters: { ports: type }, stop };
+      return {
+        processId: child.pid,
+        parameters: { ports: type },
+        async stop() {
+          const early = child.exitCode !== null || child.signalCode !== null;
+          await stop();
+          if (early) throw new Error(`it ended by itself: ${output.said}`);
+          if (child.signalCode === 'SIGKILL') throw new Error(`SIGINT did not end it: ${output.said}`);
+        },
+      };
     },
   };
 }
 
-/** Waits for the line that says that packets are forwarded; keeps reading afterwards, so that no pipe fills. */
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    const timer = setTimeout(
-      () => reject(new Error(`not ready after ${READY_MS / 1000} s: ${said}`)),
-      READY_MS,
-    );
-    const settle = (error?: Error) => {
-      clearTimeout(timer);
-      if (error) reject(error);
-      else resolve();
-    };
-    for (const stream of [child.stdout!, child.stderr!])
-      createInterface({ input: stream }).on('line', (line) => {
-        said = `${said} ${line}`.slice(-500).trim();
-        if (/\bready\b/.test(line)) settle();
-      });
-    child.on('error', settle);
-    child.on('exit', (code) => settle(new Error(`ended with exit code ${code}: ${said}`)));
-  });
+/** What the switch says. It is read to the end, so that no pipe fills up. */
+class Output {
+  /** Its last words. */
+  said = '';
+  private readonly child: ChildProcess;
+  private readonly isReady: Promise<void>;
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    this.isReady = new Promise((resolve) => {
+      for (const stream of [child.stdout!, child.stderr!])
+        createInterface({ input: stream }).on('line', (line) => {
+          this.said = `${this.said} ${line}`.slice(-500).trim();
+          if (/\bready\b/.test(line)) resolve();
+        });
+    });
+  }
+
+  /** Resolves when it has said that packets are forwarded. */
+  async ready(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const trouble = new Promise<never>((_, reject) => {
+      const fail = (what: string) => reject(new Error(`${what}: ${this.said}`));
+      timer = setTimeout(() => fail(`not ready after ${READY_MS / 1000} s`), READY_MS);
+      this.child.once('error', (error) => fail(error.message));
+      this.child.once('close', (code) => fail(`ended with exit code ${code}`));
+    });
+    await Promise.race([this.isReady, trouble]).finally(() => clearTimeout(timer));
+  }
 }
