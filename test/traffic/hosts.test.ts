@@ -1,7 +1,7 @@
 /** Hosts talk to hosts: every kind of connection, both IP versions, with and without a VLAN. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Lan, makeHosts, makePair } from './lan.ts';
+import { Lan, makePair } from './lan.ts';
 
 const KINDS = {
   tcp: { tcp: 1, udp: 0, ping: 0 },
