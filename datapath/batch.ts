@@ -7,9 +7,10 @@
  *     flows    BATCH × u32      address of the flow each takes; 0: none found
  *     keys     BATCH × 64       flow keys
  */
+
+import { Key } from './flow/key';
 import { map } from './memory/arena';
 import { self } from './memory/thread';
-import { Key } from './flow/key';
 
 export const BATCH: u32 = 32;
 export const BATCH_FRAMES: usize = 0;

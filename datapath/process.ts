@@ -3,7 +3,9 @@
  *
  *     parse ──▶ look up: cache, then classifier ──▶ act, or hand to the handler
  */
-import { batch, BATCH_FLOWS, BATCH_HASHES, frameIn, keyIn, setFrameIn } from './batch';
+
+import { execute } from './action/execute';
+import { BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
 import {
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
@@ -15,7 +17,6 @@ import {
   portCounters,
 } from './counters';
 import { DROP_UPCALL_QUEUE_FULL } from './drop';
-import { execute } from './action/execute';
 import { cached, remember } from './flow/cache';
 import { classify } from './flow/classifier';
 import { FLOW_PROGRAM, Flow, flowNumber } from './flow/flow';

@@ -2,13 +2,7 @@
  * Where frames go at the end of a batch: to their port's transmit queue, and from there, when another
  * thread owns the port, through the ring to that thread. Each frame's fate is counted here, once.
  */
-import {
-  COUNT_COPIES_FORWARDED,
-  COUNT_FORWARDED,
-  count,
-  countDrop,
-  portCounters,
-} from './counters';
+import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count, countDrop, portCounters } from './counters';
 import { DROP_BATCH_FULL, DROP_NO_SUCH_PORT, DROP_PORT_CLOSED, DROP_THREAD_QUEUE_FULL } from './drop';
 import { map } from './memory/arena';
 import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';

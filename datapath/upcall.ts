@@ -2,8 +2,9 @@
  * The handler thread's side of a miss: takes frames from the datapath threads, looks once more (the flow
  * may have come meanwhile), and acts on each by the flow or program that the tables gave.
  */
-import { batch, BATCH_SCRATCH, BATCH, frameIn, keyIn, setFrameIn } from './batch';
+
 import { execute } from './action/execute';
+import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch';
 import { classify } from './flow/classifier';
 import { flowAt, flowNumber } from './flow/flow';
 import { map, NONE } from './memory/arena';

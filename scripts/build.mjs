@@ -52,8 +52,12 @@ function run(command, ...args) {
 }
 const node = (tool, ...args) => run(process.execPath, join('node_modules', tool), ...args);
 
-step('installing packages', 'node_modules/.heddle', 'node_modules', ['package.json', 'package-lock.json'], () =>
-  run('npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'),
+step(
+  'installing packages',
+  'node_modules/.heddle',
+  'node_modules',
+  ['package.json', 'package-lock.json'],
+  () => run('npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'),
 );
 
 const ASC = [

@@ -119,7 +119,9 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits): Ar
   const { regions, bytes } = plan(limits);
   const pages = Math.ceil(bytes / WASM_PAGE);
   if (pages > 65536) {
-    throw new RangeError(`limits need ${Math.ceil(bytes / 2 ** 20)} MiB of memory; at most 4096 MiB is possible`);
+    throw new RangeError(
+      `limits need ${Math.ceil(bytes / 2 ** 20)} MiB of memory; at most 4096 MiB is possible`,
+    );
   }
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const u32 = new Uint32Array(memory.buffer);
@@ -146,11 +148,14 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits): Ar
 
 function checkLimits({ threads, ports, frames, flows }: ArenaLimits): void {
   if (threads > MAX_THREADS) throw new RangeError(`${threads} threads; at most ${MAX_THREADS} are possible`);
-  if (ports > MAX_PORTS) throw new RangeError(`ports up to ${ports - 1}; at most ${MAX_PORTS - 1} are possible`);
+  if (ports > MAX_PORTS)
+    throw new RangeError(`ports up to ${ports - 1}; at most ${MAX_PORTS - 1} are possible`);
   // Each thread's caches may keep this many out of the others' reach.
   const least = 2 * POOL_CACHE * threads;
-  if (frames < least) throw new RangeError(`limits.frames is ${frames}; ${threads} threads need at least ${least}`);
-  if (flows < least) throw new RangeError(`limits.flows is ${flows}; ${threads} threads need at least ${least}`);
+  if (frames < least)
+    throw new RangeError(`limits.frames is ${frames}; ${threads} threads need at least ${least}`);
+  if (flows < least)
+    throw new RangeError(`limits.flows is ${flows}; ${threads} threads need at least ${least}`);
 }
 
 /** Address of a region. */

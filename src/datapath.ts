@@ -29,8 +29,8 @@ import {
   PROGRAM_WORDS,
   THREAD_READY_PORTS,
   THREAD_STRIDE,
-  TRANSMIT_STRIDE,
   Thread,
+  TRANSMIT_STRIDE,
 } from './generated/layout.ts';
 
 export * from './arena.ts';

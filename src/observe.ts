@@ -3,6 +3,7 @@
  * A reader may see a batch half counted; a run that has stopped adds up exactly.
  */
 import { type Arena, regionAddress } from './arena.ts';
+import * as layout from './generated/layout.ts';
 import {
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
@@ -23,7 +24,6 @@ import {
   PORT_COUNTERS_STRIDE,
   PortCounters,
 } from './generated/layout.ts';
-import * as layout from './generated/layout.ts';
 
 const DROPPED = 32;
 const COPIES_DROPPED = 64;

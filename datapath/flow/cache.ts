@@ -16,7 +16,7 @@ import { Key } from './key';
 export const CACHE_ENTRIES: u32 = 16384;
 
 function slotAt(i: u32): usize {
-  return map.caches + <usize>(((self.number * CACHE_ENTRIES + (i & (CACHE_ENTRIES - 1))) << 3));
+  return map.caches + <usize>((self.number * CACHE_ENTRIES + (i & (CACHE_ENTRIES - 1))) << 3);
 }
 
 /** The flow that the cache remembers for `key`, if it is one; else null. */

@@ -14,8 +14,9 @@
  * is written before `subtableCount` covers it, and changes only while the subtable is empty and has been
  * for two epochs.
  */
-import { currentEpoch } from '../memory/epoch';
+
 import { ArenaMap, map } from '../memory/arena';
+import { currentEpoch } from '../memory/epoch';
 import { Flow, flowAt, flowKey, flowMask, flowNumber, matches } from './flow';
 import { hashMasked } from './hash';
 import { Key } from './key';

@@ -13,7 +13,6 @@ import { find, link, NO_SUBTABLE, subtableFor, unlink } from './classifier';
 import {
   BLOCK_STRIDE,
   BLOCK_WORDS,
-  Flow,
   FLOW_KEY,
   FLOW_MASK,
   FLOW_PROGRAM,

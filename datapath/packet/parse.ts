@@ -129,7 +129,7 @@ function parseIpv6(frame: Frame, key: Key, ip: usize, room: u32): u32 {
 function parseTransport(key: Key, protocol: u8, icmp: u8, l4: usize, room: u32): u32 {
   const ports = changetype<usize>(key) + offsetof<Key>('tpSrc');
   if (protocol == PROTO_TCP) {
-    if (room < TCP_HEADER || <u32>(load<u8>(l4 + 12) >>> 4) << 2 > room) return DROP_TCP_TRUNCATED;
+    if (room < TCP_HEADER || (<u32>(load<u8>(l4 + 12) >>> 4)) << 2 > room) return DROP_TCP_TRUNCATED;
     store<u32>(ports, load<u32>(l4));
     key.tcpFlags = load<u16>(l4 + 12) & 0xff0f; // RFC 9293 §3.1: twelve bits behind the data offset
   } else if (protocol == PROTO_UDP) {
@@ -137,8 +137,8 @@ function parseTransport(key: Key, protocol: u8, icmp: u8, l4: usize, room: u32):
     store<u32>(ports, load<u32>(l4));
   } else if (protocol == icmp) {
     if (room < ICMP_HEADER) return DROP_ICMP_TRUNCATED;
-    key.tpSrc = <u16>load<u8>(l4) << 8;
-    key.tpDst = <u16>load<u8>(l4 + 1) << 8;
+    key.tpSrc = (<u16>load<u8>(l4)) << 8;
+    key.tpDst = (<u16>load<u8>(l4 + 1)) << 8;
   }
   return PARSED;
 }

@@ -10,14 +10,7 @@
 import { Key } from '../flow/key';
 import { update, updatePartial } from './checksum';
 import { FRAME_PARTIAL, Frame } from './frame';
-import {
-  PROTO_ICMPV6,
-  PROTO_TCP,
-  PROTO_UDP,
-  TYPE_ARP,
-  TYPE_IPV4,
-  TYPE_IPV6,
-} from './headers';
+import { PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from './headers';
 
 /** The EtherType in front of the network header, as stored. */
 function networkType(frame: Frame): u16 {
@@ -26,7 +19,8 @@ function networkType(frame: Frame): u16 {
 
 export function setWord(frame: Frame, offset: u32, value: u32, mask: u32): void {
   if (offset < offsetof<Key>('ethDst')) setVlan(frame, value, mask);
-  else if (offset < offsetof<Key>('nwProto')) setBytes(frame.data + offset - offsetof<Key>('ethDst'), value, mask);
+  else if (offset < offsetof<Key>('nwProto'))
+    setBytes(frame.data + offset - offsetof<Key>('ethDst'), value, mask);
   else {
     const type = networkType(frame);
     if (type == TYPE_IPV4) setIpv4(frame, offset, value, mask);

@@ -2,17 +2,10 @@
  * Does in software what a port cannot leave to its far side: completes a partial checksum, and cuts a
  * segment of up to 64 KiB into packets of its segment size, as the sender's card would have.
  */
-import { count, COUNT_CHECKSUMS_COMPLETED } from '../counters';
+import { COUNT_CHECKSUMS_COMPLETED, count } from '../counters';
 import { NONE } from '../memory/arena';
 import { fold, sum, update } from './checksum';
-import {
-  FRAME_PARTIAL,
-  Frame,
-  frameAt,
-  SEGMENT_NONE,
-  SEGMENT_UDP,
-  takeFrame,
-} from './frame';
+import { FRAME_PARTIAL, Frame, frameAt, SEGMENT_NONE, SEGMENT_UDP, takeFrame } from './frame';
 import { be16, be32, putBe16, putBe32, TYPE_IPV6, UDP_HEADER } from './headers';
 
 /** Completes the checksum: the field holds the pseudo-header's sum, so summing over it covers both. */
@@ -36,9 +29,7 @@ export function segmentHeaders(frame: Frame): u32 {
   const l4 = <u32>frame.l4;
   if (frame.segmentSize == 0 || l4 == 0 || l4 + 20 > frame.length) return 0;
   const headers =
-    kind(frame) == SEGMENT_UDP
-      ? l4 + UDP_HEADER
-      : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
+    kind(frame) == SEGMENT_UDP ? l4 + UDP_HEADER : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
   return headers < frame.length ? headers : 0;
 }
 

@@ -4,14 +4,7 @@
  */
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, COUNT_SEGMENTED, count, portCounters } from '../counters';
 import { NONE } from '../memory/arena';
-import {
-  FRAME_COPY,
-  FRAME_PARTIAL,
-  FRAME_PIECE,
-  frameAt,
-  giveFrame,
-  SEGMENT_NONE,
-} from '../packet/frame';
+import { FRAME_COPY, FRAME_PARTIAL, FRAME_PIECE, frameAt, giveFrame, SEGMENT_NONE } from '../packet/frame';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
 import { queued, setQueued, TRANSMIT_SLOTS, TransmitQueue, transmitQueue } from './port';
 

@@ -1,2 +1,4 @@
 import { Command } from 'commander';
-export function benchCommand(): Command { return new Command('bench'); }
+export function benchCommand(): Command {
+  return new Command('bench');
+}

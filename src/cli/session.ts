@@ -7,8 +7,8 @@
  * not wait for the queues to drain.
  */
 import type { Config } from '../control/config.ts';
-import type { Summary, SwitchControl } from '../model.ts';
 import { type ControlServer, openControl } from '../control/socket.ts';
+import type { Summary, SwitchControl } from '../model.ts';
 import { liveLine, liveView } from '../view/live.ts';
 import { Screen } from '../view/screen.ts';
 import { summaryText } from '../view/summary.ts';

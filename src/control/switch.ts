@@ -2,14 +2,7 @@
  * The switch as one object: opens its ports, starts its threads, answers what people ask, closes it all.
  * What cannot be opened is named with the reason, and then nothing stays open.
  */
-import {
-  type Arena,
-  type ArenaLimits,
-  createArena,
-  loadModule,
-  Observer,
-  PortTable,
-} from '../datapath.ts';
+import { type Arena, type ArenaLimits, createArena, loadModule, Observer, PortTable } from '../datapath.ts';
 import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
 import type { DriverSpec, OpenPort } from '../port/port.ts';
 import type { TrafficOptions } from '../port/traffic/hosts.ts';
@@ -76,7 +69,9 @@ async function openPorts(config: Config, arena: Arena, datapaths: number): Promi
   } catch (error) {
     for (const { open } of opened) open.close();
     const failed = config.ports[opened.length]!;
-    throw new OpenError(`port ${failed.name} (${failed.type}): ${(error as Error).message}`, { cause: error });
+    throw new OpenError(`port ${failed.name} (${failed.type}): ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -243,7 +238,11 @@ export class Switch implements SwitchControl {
     const { dropped, copiesDropped, ...events } = this.#observer.totals();
     const named = (prefix: string, values: Record<string, number>) =>
       Object.entries(values).map(([name, value]) => ({ name: `${prefix}${name}`, value }));
-    return [...named('', events as unknown as Record<string, number>), ...named('dropped.', dropped), ...named('copiesDropped.', copiesDropped)];
+    return [
+      ...named('', events as unknown as Record<string, number>),
+      ...named('dropped.', dropped),
+      ...named('copiesDropped.', copiesDropped),
+    ];
   }
 
   /** Also when a thread has failed: the ports are closed whatever happens. */

@@ -14,7 +14,12 @@ export function openCapture(number: number, name: string, options: CaptureOption
     CaptureWriter.create(options.write, [name]).close();
     accessSync(options.write, constants.W_OK);
   }
-  return { driver: { type: 'capture', number, options }, mtu: MAX_LENGTH - 14, maxLength: MAX_LENGTH, close() {} };
+  return {
+    driver: { type: 'capture', number, options },
+    mtu: MAX_LENGTH - 14,
+    maxLength: MAX_LENGTH,
+    close() {},
+  };
 }
 
 /** Frames whose times are no further apart than this may share a batch. */

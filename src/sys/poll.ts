@@ -44,4 +44,3 @@ export class Poller {
     if (ready > 0 && this.#fds.readInt16LE(6) !== 0) libc().read(this.#doorbell, this.#drained, 8);
   }
 }
-

@@ -107,7 +107,8 @@ function mapRings(fd: number, request: XdpRequest): Omit<XdpSocket, 'fd'> {
       flags: at + offset(i, 3),
     };
     const bytes = offset(i, 2) + XDP_RING_ENTRIES * entryBytes;
-    if (bytes > ringBytes) throw new Error(`the ${name} ring needs ${bytes} bytes, ${ringBytes} are reserved`);
+    if (bytes > ringBytes)
+      throw new Error(`the ${name} ring needs ${bytes} bytes, ${ringBytes} are reserved`);
     mapFixed(base + BigInt(at), bytes, MAP_SHARED | MAP_POPULATE, fd, page);
     return [name, ring];
   });

@@ -30,7 +30,12 @@ export class Inline implements Engine {
   }
 
   /** Starts; ends by itself at `endMs` on the virtual clock, or when nothing is due any more. */
-  static async start(arena: Arena, drivers: DriverSpec[], options: HandlerOptions, endMs: number): Promise<Inline> {
+  static async start(
+    arena: Arena,
+    drivers: DriverSpec[],
+    options: HandlerOptions,
+    endMs: number,
+  ): Promise<Inline> {
     const datapath = new Datapath(arena, 0);
     const forwarder = new Forwarder(datapath);
     for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));

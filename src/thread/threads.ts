@@ -34,7 +34,9 @@ class Thread {
       name: `${data.role.name} ${data.thread}`,
     });
     this.died = new Promise((_, reject) => {
-      this.#worker.once('error', (error) => reject(new Error(`thread ${data.thread}: ${error.message}`, { cause: error })));
+      this.#worker.once('error', (error) =>
+        reject(new Error(`thread ${data.thread}: ${error.message}`, { cause: error })),
+      );
     });
     this.died.catch(() => {});
     this.#last = this.#reply();

@@ -29,7 +29,9 @@ const datapath = new Datapath(data.arena, data.thread);
 const clock = clockFrom(data.clockOrigin);
 const sleeper = new Sleeper(datapath, data.doorbells);
 
-async function datapathRole(drivers: Extract<ThreadData['role'], { name: 'datapath' }>['drivers']): Promise<Role> {
+async function datapathRole(
+  drivers: Extract<ThreadData['role'], { name: 'datapath' }>['drivers'],
+): Promise<Role> {
   const forwarder = new Forwarder(datapath);
   for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));
   sleeper.watch(forwarder.descriptors);

@@ -138,7 +138,12 @@ export class Handler {
     this.#megaflows.creditAll(this.#nowMs);
     return [...this.#megaflows.values()].map(({ number, translation, packets, bytes, usedMs }) => ({
       number,
-      text: formatMegaflow(this.#datapath.flowKey(number), translation.mask, translation.program, this.#ports),
+      text: formatMegaflow(
+        this.#datapath.flowKey(number),
+        translation.mask,
+        translation.program,
+        this.#ports,
+      ),
       packets,
       bytes,
       usedMs: this.#nowMs - usedMs,
@@ -147,5 +152,8 @@ export class Handler {
 }
 
 function formatMac(mac: number): string {
-  return mac.toString(16).padStart(12, '0').replace(/..(?=.)/g, '$&:');
+  return mac
+    .toString(16)
+    .padStart(12, '0')
+    .replace(/..(?=.)/g, '$&:');
 }
