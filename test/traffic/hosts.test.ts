@@ -12,6 +12,7 @@ const KINDS = {
   udp: { tcp: 0, udp: 1, ping: 0 },
   ping: { tcp: 0, udp: 0, ping: 1 },
 };
+const NO_FAULTS = { framesMalformed: 0, checksumsBad: 0, framesIgnored: 0, repliesDropped: 0 };
 const PAGE_BYTES = responseOf(10_000).length;
 
 for (const [kind, mix] of Object.entries(KINDS)) {
@@ -35,7 +36,6 @@ for (const [kind, mix] of Object.entries(KINDS)) {
     }
   }
 }
-const NO_FAULTS = { framesMalformed: 0, checksumsBad: 0, framesIgnored: 0, repliesDropped: 0 };
 
 test('both sides count the same', () => {
   const [client, server] = makePair({ mix: { tcp: 1, udp: 1, ping: 1 }, ipv6: 0.5 });

@@ -40,13 +40,20 @@ class Client {
     return this.read(emitted(this.hosts, this.nowMs));
   }
 
-  connect(window = 0xffff): this {
+  /** Sends SYN and notes the server's sequence. */
+  open(): this {
     const [answer] = ask(
       this.hosts,
       segment({ flags: SYN, sequence: OUR_SEQUENCE, maxSegment: 1000 }),
       this.nowMs,
     );
     this.theirSequence = readSegment(answer).sequence;
+    return this;
+  }
+
+  /** Goes through the whole handshake. */
+  connect(window = 0xffff): this {
+    this.open();
     this.say(ACK, 1, 1, { window });
     return this;
   }
@@ -160,12 +167,17 @@ test('data out of order is answered with what is expected, and not taken', () =>
 });
 
 test('SYN again is answered again; a SYN in the middle only with an acknowledgment', () => {
-  const client = new Client();
-  assert.equal(client.say(SYN, 0, 0)[0].flags, SYN | ACK);
+  const client = new Client().open();
   assert.equal(client.say(SYN, 0, 0)[0].flags, SYN | ACK);
   client.connect();
   assert.equal(client.say(SYN, 0, 0)[0].flags, ACK);
   assert.equal(client.say(SYN, 500, 0)[0].flags, ACK);
+});
+
+test('nobody gets a page without having received the SYN', () => {
+  const client = new Client().open();
+  assert.deepEqual(client.say(ACK | PSH, 1, 0, { data: 'GET' }), []);
+  assert.equal(client.hosts.statistics.connectionsAccepted, 0);
 });
 
 test('a reset ends a connection only when its sequence is exactly right', () => {
