@@ -1,3 +1,23 @@
-export { DROP_REASONS } from './drop';
-export { KEY_SIZE } from './flow/key';
-export { OP_END } from './action/opcode';
+/**
+ * The module's exports: what the TypeScript of each thread calls, a batch at a time.
+ * `src/datapath.ts` is the only caller.
+ */
+
+export { install, reclaim, remove } from './flow/install';
+export { enter, leave } from './memory/epoch';
+export { attach, ring } from './memory/thread';
+export { giveFrame, takeFrame } from './packet/frame';
+export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
+export { hostPrepare, hostSent } from './port/host';
+export { memoryPoll, memoryTransmit } from './port/memory';
+export {
+  packetArm,
+  packetDisarm,
+  packetFill,
+  packetReceived,
+  packetRefused,
+  packetSent,
+} from './port/packet';
+export { parseAll, process } from './process';
+export { collect, drop, dropAtPort, enqueue, flush, hasWork } from './transmit';
+export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

@@ -41,11 +41,23 @@ function step(name, stamp, product, inputs, make) {
   writeFileSync(stamp, want);
 }
 
-const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 2, 2] });
+/** Runs a tool with its output on stderr; when it fails, it has said why. */
+function run(command, ...args) {
+  try {
+    execFileSync(command, args, { stdio: ['ignore', 2, 2] });
+  } catch (error) {
+    console.error(`heddle: ${command} ${args[0]} failed (${error.status ?? error.message})`);
+    process.exit(1);
+  }
+}
 const node = (tool, ...args) => run(process.execPath, join('node_modules', tool), ...args);
 
-step('installing packages', 'node_modules/.heddle', 'node_modules', ['package.json', 'package-lock.json'], () =>
-  run('npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'),
+step(
+  'installing packages',
+  'node_modules/.heddle',
+  'node_modules',
+  ['package.json', 'package-lock.json'],
+  () => run('npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'),
 );
 
 const ASC = [

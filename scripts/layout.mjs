@@ -9,7 +9,20 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const SIZE = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, usize: 4, f32: 4, u64: 8, i64: 8, f64: 8 };
+const SIZE = {
+  u8: 1,
+  i8: 1,
+  bool: 1,
+  u16: 2,
+  i16: 2,
+  u32: 4,
+  i32: 4,
+  usize: 4,
+  f32: 4,
+  u64: 8,
+  i64: 8,
+  f64: 8,
+};
 
 const sources = (folder) =>
   readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>

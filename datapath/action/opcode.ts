@@ -18,6 +18,7 @@ export const OP_SET: u32 = 2;
 export const OP_PUSH_VLAN: u32 = 3;
 export const OP_POP_VLAN: u32 = 4;
 export const OP_DROP: u32 = 5;
+export const OP_NEXT: u32 = 6; // block: the program goes on there. Written by install.ts alone
 
 /** Words that one program may have, OP_END included: an output to every port and some rewriting. */
 export const PROGRAM_WORDS: u32 = 1024;

@@ -1,8 +1,8 @@
 /** `heddle flows`: lists or changes the flows of a running switch, as ovs-ofctl does. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import type { FlowCommand } from '../control/model.ts';
 import { askSwitch } from '../control/socket.ts';
+import type { FlowCommand } from '../model.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';
 import { type Target, UsageError, withTarget } from './usage.ts';

@@ -14,6 +14,7 @@ export function runCommand(): Command {
     .option('--json', 'print only the summary at the end, as one JSON object')
     .action(async (file: string, options: Session) => {
       const config = loadConfig(file, parseFlows);
-      await runInForeground(config, await openSwitch(config), options);
+      const durationMs = options.duration === undefined ? undefined : options.duration * 1000;
+      await runInForeground(config, await openSwitch(config, { durationMs }), options);
     });
 }

@@ -7,8 +7,8 @@
  * not wait for the queues to drain.
  */
 import type { Config } from '../control/config.ts';
-import type { Summary, SwitchControl } from '../control/model.ts';
 import { type ControlServer, openControl } from '../control/socket.ts';
+import type { Summary, SwitchControl } from '../model.ts';
 import { liveLine, liveView } from '../view/live.ts';
 import { Screen } from '../view/screen.ts';
 import { summaryText } from '../view/summary.ts';
@@ -30,7 +30,11 @@ export async function runInForeground(
   control: SwitchControl,
   session: Session,
 ): Promise<void> {
-  const ended = untilEnd(session.duration);
+  // With an inline switch the duration is on its own clock, and it tells when that has passed.
+  const ended = Promise.race([
+    untilEnd(config.threads === 'inline' ? undefined : session.duration),
+    control.finished,
+  ]);
   let socket: ControlServer | undefined;
   try {
     socket = await openControl(config, control);

@@ -1,7 +1,7 @@
 /** `heddle show`: looks into a running switch. */
 import { Argument, Command } from 'commander';
-import { SHOWN, type Shown } from '../control/model.ts';
 import { askSwitch } from '../control/socket.ts';
+import { SHOWN, type Shown } from '../model.ts';
 import { showRows } from '../view/rows.ts';
 import { Screen } from '../view/screen.ts';
 import { print, stdoutClosed } from './stdout.ts';

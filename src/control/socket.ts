@@ -23,7 +23,7 @@ import {
   type Shown,
   type Summary,
   type SwitchControl,
-} from './model.ts';
+} from '../model.ts';
 
 export type Request =
   | { command: 'show'; what: keyof Shown }

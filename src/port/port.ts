@@ -1,9 +1,49 @@
 /**
- * What a port is to the datapath thread that owns it.
+ * What a port is.
  *
- * A port belongs to one datapath thread, which alone calls these. Frames for it from other threads reach
- * that thread through a ring and join the same transmit queue.
+ * It is opened on the control side, where errors can be told to whoever asked, and where it is closed
+ * whatever becomes of its thread. Opening yields plain data, from which the datapath thread that owns the
+ * port makes its driver; that thread alone calls the driver. Frames for the port from other threads reach
+ * its thread through a ring and join the same transmit queue.
  */
+import type { TrafficOptions } from './traffic/hosts.ts';
+
+export interface PacketOptions {
+  interface: string;
+}
+
+export interface AfxdpOptions {
+  interface: string;
+  queue: number;
+  mode: 'auto' | 'native' | 'generic';
+}
+
+export interface CaptureOptions {
+  /** File that frames come from, at the pace of their times. */
+  read?: string | undefined;
+  /** Whether the file begins anew when it ends. */
+  loop: boolean;
+  /** File that frames sent to the port go to. */
+  write?: string | undefined;
+}
+
+/** What a thread needs to drive a port: structured-clonable. */
+export type DriverSpec =
+  | { type: 'packet'; number: number; fd: number }
+  | { type: 'afxdp'; number: number; fd: number }
+  | { type: 'traffic'; number: number; options: TrafficOptions }
+  | { type: 'capture'; number: number; options: CaptureOptions };
+
+/** A port as the control side holds it. */
+export interface OpenPort {
+  driver: DriverSpec;
+  mtu: number;
+  /** Longest frame that the port takes, in bytes from the Ethernet header on, a VLAN tag not counted. */
+  maxLength: number;
+  /** Lets go of everything. The driver must have stopped. */
+  close(): void;
+}
+
 export interface Port {
   /** Descriptors that become readable when `poll` has work; the thread sleeps on them. */
   readonly descriptors: readonly number[];

@@ -1,5 +1,5 @@
 /** A switch at work: rates between two summaries, as a table for a terminal or as one line for a log. */
-import type { PortRow, Summary } from '../control/model.ts';
+import type { PortRow, Summary } from '../model.ts';
 import { total } from './summary.ts';
 import { type Column, table } from './table.ts';
 import { bitRate, count, packetRate, share, time } from './units.ts';

@@ -1,5 +1,5 @@
 /** `heddle show`: which columns each kind of row has. */
-import type { Shown } from '../control/model.ts';
+import type { Shown } from '../model.ts';
 import { type Column, table } from './table.ts';
 import { count, size, time } from './units.ts';
 
@@ -35,15 +35,9 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
   threads: [
     { head: '#', cell: (thread) => String(thread.number), right: true },
     { head: 'role', cell: (thread) => thread.role },
-    {
-      head: 'busy',
-      cell: ({ busyPercent }) => (busyPercent === undefined ? '-' : `${busyPercent.toFixed(1)} %`),
-      right: true,
-    },
     { head: 'packets', cell: (thread) => count(thread.packets), right: true },
     { head: 'batches', cell: (thread) => count(thread.batches), right: true },
     { head: 'sleeps', cell: (thread) => count(thread.sleeps), right: true },
-    { head: 'wakeups', cell: (thread) => count(thread.wakeups), right: true },
     { head: 'ports', cell: (thread) => thread.ports.join(' ') },
   ],
   counters: [
@@ -56,7 +50,6 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
     { head: 'size', cell: (memory) => size(memory.bytes), right: true },
     { head: 'records', cell: (memory) => count(memory.records), right: true },
     { head: 'of bytes', cell: (memory) => count(memory.recordBytes), right: true },
-    { head: 'in use', cell: ({ inUse }) => (inUse === undefined ? '-' : count(inUse)), right: true },
   ],
   macs: [
     { head: 'vlan', cell: (mac) => String(mac.vlan), right: true },

@@ -1,5 +1,5 @@
 /** What a run came to, at its end. */
-import type { PortRow, Summary } from '../control/model.ts';
+import type { PortRow, Summary } from '../model.ts';
 import { type Column, table } from './table.ts';
 import { count, share, size, time } from './units.ts';
 

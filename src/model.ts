@@ -43,10 +43,8 @@ export interface ThreadRow {
   ports: string[];
   batches: number;
   packets: number;
+  /** How often it went to sleep for want of work. */
   sleeps: number;
-  wakeups: number;
-  /** Processor time in the last second, of one core. */
-  busyPercent?: number;
 }
 
 /** Drops by reason, and everything else that is counted. */
@@ -62,7 +60,6 @@ export interface MemoryRow {
   bytes: number;
   records: number;
   recordBytes: number;
-  inUse?: number;
 }
 
 /** Where NORMAL has learned an address to be. */
@@ -121,6 +118,8 @@ export interface SwitchControl {
    */
   flows(command: FlowCommand, text: string): Promise<string[]>;
   summary(): Summary;
+  /** Resolves when nothing more will happen by itself: with `threads: inline`; rejects when a thread fails. */
+  readonly finished: Promise<void>;
   /** Sends what is queued, then closes every port. */
   stop(): Promise<void>;
 }

@@ -1,0 +1,38 @@
+/**
+ * The batch: the frames that one thread works on at a time, and what it has found out about each.
+ * One for each thread, used by it alone.
+ *
+ *     frames   BATCH × u32      frame numbers, as received
+ *     hashes   BATCH × u32      of the keys
+ *     flows    BATCH × u32      address of the flow each takes; 0: none found
+ *     keys     BATCH × 64       flow keys
+ */
+
+import { Key } from './flow/key';
+import { map } from './memory/arena';
+import { self } from './memory/thread';
+
+export const BATCH: u32 = 32;
+export const BATCH_FRAMES: usize = 0;
+export const BATCH_HASHES: usize = 128;
+export const BATCH_FLOWS: usize = 256;
+export const BATCH_KEYS: usize = 384;
+/** Where TypeScript puts a mask, a key and a program for the module to take. */
+export const BATCH_SCRATCH: usize = 2432;
+export const BATCH_STRIDE: u32 = 6720; // keys, then 128 bytes and PROGRAM_WORDS of scratch, to a line
+
+export function batch(): usize {
+  return map.batches + <usize>(self.number * BATCH_STRIDE);
+}
+
+export function frameIn(i: u32): u32 {
+  return load<u32>(batch() + BATCH_FRAMES + ((<usize>i) << 2));
+}
+
+export function setFrameIn(i: u32, number: u32): void {
+  store<u32>(batch() + BATCH_FRAMES + ((<usize>i) << 2), number);
+}
+
+export function keyIn(i: u32): Key {
+  return changetype<Key>(batch() + BATCH_KEYS + ((<usize>i) << 6));
+}

@@ -1,0 +1,75 @@
+/**
+ * What each thread counts. Counters are 64-bit, each written by its thread alone, in a block of lines of
+ * its own; readers sum the blocks. A reader may see a batch half counted, never a number torn in two.
+ *
+ *     COUNT_…   events                    0 .. 31
+ *     drops     packets, by reason       32 .. 63
+ *     drops     copies, by reason        64 .. 95
+ *
+ * Every frame has one fate. For the frames that came in (not the copies that several outputs need):
+ * received = forwarded + dropped + on the way. For copies: copied = forwarded + dropped + on the way.
+ */
+import { map } from './memory/arena';
+import { self } from './memory/thread';
+
+export const COUNT_RECEIVED: u32 = 0;
+export const COUNT_FORWARDED: u32 = 1;
+export const COUNT_COPIED: u32 = 2;
+export const COUNT_COPIES_FORWARDED: u32 = 3;
+export const COUNT_BATCHES: u32 = 4;
+export const COUNT_CACHE_HITS: u32 = 5;
+export const COUNT_CLASSIFIER_HITS: u32 = 6;
+export const COUNT_UPCALLS: u32 = 7;
+export const COUNT_SLEEPS: u32 = 8;
+export const COUNT_SEGMENTED: u32 = 9; // frames cut into segments in software
+export const COUNT_CHECKSUMS_COMPLETED: u32 = 10;
+
+export const COUNTERS: u32 = 96;
+const DROPPED: u32 = 32;
+const COPIES_DROPPED: u32 = 64;
+
+/** One thread's traffic of one port. */
+@unmanaged
+export class PortCounters {
+  rxPackets: u64;
+  rxBytes: u64;
+  txPackets: u64;
+  txBytes: u64;
+  rxDropped: u64;
+  txDropped: u64;
+}
+export const PORT_COUNTERS_STRIDE: u32 = 64;
+
+/** One thread's use of one flow. */
+@unmanaged
+export class FlowCounters {
+  packets: u64;
+  bytes: u64;
+  usedMs: f64;
+  tcpFlags: u32;
+}
+export const FLOW_COUNTERS_STRIDE: u32 = 32;
+
+function counter(which: u32): usize {
+  return map.counters + <usize>((self.number * COUNTERS + which) << 3);
+}
+
+export function count(which: u32, n: u64): void {
+  store<u64>(counter(which), load<u64>(counter(which)) + n);
+}
+
+export function countDrop(reason: u32, isCopy: bool): void {
+  count((isCopy ? COPIES_DROPPED : DROPPED) + reason, 1);
+}
+
+export function portCounters(port: u32): PortCounters {
+  return changetype<PortCounters>(
+    map.portCounters + <usize>((self.number * map.portCount + port) * PORT_COUNTERS_STRIDE),
+  );
+}
+
+export function flowCounters(flow: u32): FlowCounters {
+  return changetype<FlowCounters>(
+    map.flowCounters + <usize>((self.number * map.flowCount + flow) * FLOW_COUNTERS_STRIDE),
+  );
+}

@@ -1,0 +1,72 @@
+/**
+ * A datapath flow (megaflow): what to do with every packet whose key, under the mask, is the flow's.
+ *
+ *     line 0   life and place in the classifier
+ *     line 1   key, already masked
+ *     line 2   mask
+ *     line 3   program; a long one goes on in blocks (OP_NEXT)
+ *
+ * Written by the thread that installs it before `generation` becomes odd, and again only after it was
+ * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier,
+ * which shows only live flows, or through a remembered number, and then `generation` must be odd before
+ * the compare and the same after it.
+ */
+import { map } from '../memory/arena';
+import { Key } from './key';
+
+@unmanaged
+export class Flow {
+  generation: u32; // odd while live; goes up at installation and at removal
+  next: u32; // next flow of the bucket; number + 1, 0 none
+  hash: u32; // of the masked key
+  subtable: u32;
+  retiredEpoch: u32;
+  nextRetired: u32; // number + 1, 0 none
+  pad24: u64;
+  pad32: u64;
+  pad40: u64;
+  pad48: u64;
+  pad56: u64;
+}
+
+export const FLOW_STRIDE: u32 = 256;
+export const FLOW_KEY: usize = 64;
+export const FLOW_MASK: usize = 128;
+export const FLOW_PROGRAM: usize = 192;
+
+/** 32-bit words of a program that stand in the flow itself, and in each block. */
+export const FLOW_PROGRAM_WORDS: u32 = 16;
+export const BLOCK_WORDS: u32 = 64;
+export const BLOCK_STRIDE: u32 = 256;
+
+export function flowAt(number: u32): Flow {
+  return changetype<Flow>(map.flows + <usize>(number * FLOW_STRIDE));
+}
+
+export function flowNumber(flow: Flow): u32 {
+  return <u32>(changetype<usize>(flow) - map.flows) / FLOW_STRIDE;
+}
+
+export function flowKey(flow: Flow): Key {
+  return changetype<Key>(changetype<usize>(flow) + FLOW_KEY);
+}
+
+export function flowMask(flow: Flow): Key {
+  return changetype<Key>(changetype<usize>(flow) + FLOW_MASK);
+}
+
+export function isLive(flow: Flow): bool {
+  return (atomic.load<u32>(changetype<usize>(flow)) & 1) == 1;
+}
+
+/** Whether `key` under `mask` is `masked`. 64 bytes each. */
+export function matches(key: Key, mask: Key, masked: Key): bool {
+  const k = changetype<usize>(key);
+  const m = changetype<usize>(mask);
+  const f = changetype<usize>(masked);
+  const a = v128.xor(v128.and(v128.load(k), v128.load(m)), v128.load(f));
+  const b = v128.xor(v128.and(v128.load(k, 16), v128.load(m, 16)), v128.load(f, 16));
+  const c = v128.xor(v128.and(v128.load(k, 32), v128.load(m, 32)), v128.load(f, 32));
+  const d = v128.xor(v128.and(v128.load(k, 48), v128.load(m, 48)), v128.load(f, 48));
+  return !v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)));
+}

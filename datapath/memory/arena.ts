@@ -1,0 +1,67 @@
+/**
+ * The arena: one shared memory that holds everything threads share, in regions laid out once at start.
+ *
+ *     0x00000  nothing: address 0 means "none"
+ *     0x10000  ArenaMap: where each region begins and how many records it has
+ *     0x11000  regions, each on a cache line of its own; frames on a page
+ *
+ * TypeScript computes the layout from the configured limits (`src/arena.ts`) and writes the map before any
+ * thread attaches; from then on nobody writes it, except the fields marked below. Records are named by
+ * number; addresses never leave the process and never survive it.
+ *
+ * An instance of this module belongs to one thread. Its globals are that thread's own (a WebAssembly
+ * instance's globals are not shared), and `self` is the only one that matters.
+ */
+@unmanaged
+export class ArenaMap {
+  // Regions. Written once, before any thread attaches.
+  threads: usize;
+  batches: usize;
+  counters: usize;
+  portCounters: usize;
+  flowCounters: usize;
+  caches: usize;
+  transmitQueues: usize;
+  rings: usize;
+  ports: usize;
+  flows: usize;
+  blocks: usize;
+  buckets: usize;
+  subtables: usize;
+  pools: usize;
+  poolStacks: usize;
+  poolCaches: usize;
+  frameRecords: usize;
+  queues: usize;
+  frames: usize;
+  largeFrames: usize;
+
+  // How many. Written once, before any thread attaches.
+  threadCount: u32;
+  handlerThread: u32; // the thread that takes misses
+  portCount: u32; // port numbers are 1 .. portCount - 1
+  flowCount: u32;
+  blockCount: u32;
+  bucketMask: u32;
+  frameCount: u32;
+  largeFrameCount: u32;
+  hashSeed: u32;
+
+  // Written by whoever holds the classifier's lock; read by all with atomic loads.
+  classifierLock: u32;
+  subtableCount: u32;
+
+  // The reclaim epoch; see epoch.ts.
+  epoch: u32;
+}
+
+export const ARENA_MAP: usize = 0x10000;
+export const ARENA_REGIONS: usize = 0x11000;
+
+/** Bytes of a cache line: what one thread writes is kept this far from what another does. */
+export const LINE: usize = 64;
+
+/** Number or index that names nothing. */
+export const NONE: u32 = 0xffffffff;
+
+export const map: ArenaMap = changetype<ArenaMap>(ARENA_MAP);

@@ -1,0 +1,13 @@
+/**
+ * A spin lock of one word: 0 when free, else the holder's thread number + 1, so that a lock left behind
+ * by a thread that died names it. Held only for a few instructions, never across a call out of the module.
+ */
+export function acquire(lock: usize, thread: u32): void {
+  while (atomic.cmpxchg<u32>(lock, 0, thread + 1) != 0) {
+    while (atomic.load<u32>(lock) != 0) {}
+  }
+}
+
+export function release(lock: usize): void {
+  atomic.store<u32>(lock, 0);
+}

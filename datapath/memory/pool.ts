@@ -1,0 +1,87 @@
+/**
+ * Index allocator: hands out the numbers 0 .. n-1 of fixed records, each to one holder at a time.
+ *
+ *     thread 0  [ cache: up to 128 numbers ]──┐ 64 at a time, under the lock
+ *     thread 1  [ cache: up to 128 numbers ]──┼──▶ [ stack of all other free numbers ]
+ *
+ * A thread takes and gives from its own cache without any atomic operation; only when that is empty or
+ * full does it move half a cache under the pool's lock. So at most 128 numbers a thread are out of reach
+ * of the others: a pool must be larger than that times the threads.
+ *
+ * Cache: read and written by its thread alone. Stack and `free`: by whoever holds `lock`.
+ */
+import { map, NONE } from './arena';
+import { acquire, release } from './lock';
+
+@unmanaged
+export class Pool {
+  lock: u32;
+  free: u32; // numbers on the stack
+  capacity: u32;
+  stack: usize; // u32 each
+}
+
+@unmanaged
+export class PoolCache {
+  count: u32;
+  // POOL_CACHE numbers follow
+}
+
+export const POOL_FRAMES: u32 = 0;
+export const POOL_LARGE_FRAMES: u32 = 1;
+export const POOL_FLOWS: u32 = 2;
+export const POOL_BLOCKS: u32 = 3;
+export const POOLS: u32 = 4;
+
+export const POOL_STRIDE: u32 = 64;
+export const POOL_CACHE: u32 = 128;
+export const POOL_CACHE_STRIDE: u32 = 576; // count and numbers, on lines of their own
+
+function poolAt(pool: u32): Pool {
+  return changetype<Pool>(map.pools + <usize>(pool * POOL_STRIDE));
+}
+
+function cacheAt(thread: u32, pool: u32): PoolCache {
+  return changetype<PoolCache>(map.poolCaches + <usize>((thread * POOLS + pool) * POOL_CACHE_STRIDE));
+}
+
+function slot(cache: PoolCache, i: u32): usize {
+  return changetype<usize>(cache) + 4 + ((<usize>i) << 2);
+}
+
+/** A free number of `pool`, or NONE. */
+export function take(thread: u32, pool: u32): u32 {
+  const cache = cacheAt(thread, pool);
+  if (cache.count == 0 && !refill(thread, pool, cache)) return NONE;
+  cache.count--;
+  return load<u32>(slot(cache, cache.count));
+}
+
+/** Gives back a number got from `take`, by this thread or another. */
+export function give(thread: u32, pool: u32, number: u32): void {
+  const cache = cacheAt(thread, pool);
+  if (cache.count == POOL_CACHE) spill(thread, pool, cache);
+  store<u32>(slot(cache, cache.count), number);
+  cache.count++;
+}
+
+function refill(thread: u32, pool: u32, cache: PoolCache): bool {
+  const p = poolAt(pool);
+  acquire(changetype<usize>(p), thread);
+  const n = min<u32>(p.free, POOL_CACHE / 2);
+  p.free -= n;
+  memory.copy(slot(cache, 0), p.stack + ((<usize>p.free) << 2), (<usize>n) << 2);
+  release(changetype<usize>(p));
+  cache.count = n;
+  return n != 0;
+}
+
+function spill(thread: u32, pool: u32, cache: PoolCache): void {
+  const p = poolAt(pool);
+  const n = POOL_CACHE / 2;
+  cache.count -= n;
+  acquire(changetype<usize>(p), thread);
+  memory.copy(p.stack + ((<usize>p.free) << 2), slot(cache, cache.count), (<usize>n) << 2);
+  p.free += n;
+  release(changetype<usize>(p));
+}

@@ -1,0 +1,66 @@
+/**
+ * Single-producer, single-consumer ring of 32-bit values: one for each ordered pair of threads.
+ *
+ *     ┌ line 0 ───────────────────┐┌ line 1 ───────────────────┐┌ slots ────────────────┐
+ *     │ head, tailSeen  (producer)││ tail, headSeen  (consumer)││ RING_SLOTS × u32      │
+ *     └───────────────────────────┘└───────────────────────────┘└───────────────────────┘
+ *
+ * `head` counts what was ever put, `tail` what was ever taken; both wrap. The producer alone writes line 0,
+ * the consumer alone line 1, and each keeps its last sight of the other's count, so that it touches the
+ * other's line only when that sight says full or empty (MCRingBuffer, Lee, Bu and Chandranmenon 2010).
+ * A put stores the slot first and `head` after it, atomically; so what `head` covers is readable.
+ */
+import { map } from './arena';
+
+@unmanaged
+export class Ring {
+  head: u32;
+  tailSeen: u32;
+}
+
+@unmanaged
+class RingConsumer {
+  tail: u32;
+  headSeen: u32;
+}
+
+export const RING_SLOTS: u32 = 1024;
+export const RING_STRIDE: u32 = 4224; // two lines and the slots
+const CONSUMER: usize = 64;
+const SLOTS: usize = 128;
+
+/** The ring through which `from` sends to `to`. */
+export function ringBetween(from: u32, to: u32): Ring {
+  return changetype<Ring>(map.rings + <usize>((from * map.threadCount + to) * RING_STRIDE));
+}
+
+function consumer(ring: Ring): RingConsumer {
+  return changetype<RingConsumer>(changetype<usize>(ring) + CONSUMER);
+}
+
+/** Puts one value; false when the ring is full. Producer only. */
+export function put(ring: Ring, value: u32): bool {
+  const head = ring.head;
+  if (head - ring.tailSeen == RING_SLOTS) {
+    ring.tailSeen = atomic.load<u32>(changetype<usize>(ring) + CONSUMER);
+    if (head - ring.tailSeen == RING_SLOTS) return false;
+  }
+  store<u32>(changetype<usize>(ring) + SLOTS + ((<usize>(head & (RING_SLOTS - 1))) << 2), value);
+  atomic.store<u32>(changetype<usize>(ring), head + 1);
+  return true;
+}
+
+/** How many values are there to take. Consumer only. */
+export function available(ring: Ring): u32 {
+  const c = consumer(ring);
+  if (c.headSeen == c.tail) c.headSeen = atomic.load<u32>(changetype<usize>(ring));
+  return c.headSeen - c.tail;
+}
+
+/** Takes the oldest value. Consumer only, and only when `available` said that there is one. */
+export function get(ring: Ring): u32 {
+  const c = consumer(ring);
+  const value = load<u32>(changetype<usize>(ring) + SLOTS + ((<usize>(c.tail & (RING_SLOTS - 1))) << 2));
+  atomic.store<u32>(changetype<usize>(c), c.tail + 1);
+  return value;
+}

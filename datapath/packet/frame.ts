@@ -1,0 +1,108 @@
+/**
+ * A frame: one packet in one buffer, and what is known of it. One cache line beside the buffer.
+ *
+ *     buffer   ├──── headroom ────┤ Ethernet │ IP │ … ├── tailroom ──┤
+ *              base               data                data + length    base + capacity
+ *
+ * Frames 0 .. frameCount-1 are chunks of FRAME_SIZE bytes, contiguous, and serve as AF_XDP's UMEM as they
+ * are; the rest are large ones for whole segments of up to 64 KiB. A frame has one holder at a time: the
+ * thread that received it, the ring that carries it, or the kernel queue that it was put on. Its bytes
+ * never move; headers grow into the headroom.
+ *
+ * Offloads mean what `struct virtio_net_hdr` means by them (virtio 1.2 §5.1.6): PARTIAL says that the
+ * checksum at checksumStart + checksumOffset covers only the pseudo-header so far; segmentType other than
+ * SEGMENT_NONE that the frame stands for several of at most segmentSize payload bytes each.
+ */
+import { map, NONE } from '../memory/arena';
+import { give, POOL_FRAMES, POOL_LARGE_FRAMES, take } from '../memory/pool';
+import { self } from '../memory/thread';
+
+@unmanaged
+export class Frame {
+  data: usize;
+  length: u32;
+  base: usize;
+  capacity: u32;
+  port: u32; // where it came in; on its way out, where it goes
+  flags: u32; // FRAME_…
+  l3: u16; // offset of the network header from data; 0: none
+  l4: u16; // offset of the transport header from data; 0: none, or a later fragment
+  checksumStart: u16; // offset from data
+  checksumOffset: u16; // offset from checksumStart
+  segmentType: u8; // SEGMENT_…
+  reserved: u8;
+  segmentSize: u16;
+  number: u32;
+  pad44: u32;
+  pad48: u64;
+  pad56: u64;
+}
+
+export const FRAME_RECORD: u32 = 64;
+export const FRAME_SIZE: u32 = 2048;
+export const FRAME_HEADROOM: u32 = 256;
+export const LARGE_FRAME_SIZE: u32 = 67584; // headroom, 64 KiB and a little
+export const MAX_LENGTH: u32 = 65550; // what any port may carry: 64 KiB of IP behind an Ethernet header
+
+export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
+export const FRAME_PARTIAL: u32 = 2; // the transport checksum is still to be completed
+export const FRAME_CHECKED: u32 = 4; // whoever gave it vouches for the transport checksum
+export const FRAME_PIECE: u32 = 8; // cut from a frame that is counted already
+
+// virtio 1.2 §5.1.6, VIRTIO_NET_HDR_GSO_…
+export const SEGMENT_NONE: u8 = 0;
+export const SEGMENT_TCP4: u8 = 1;
+export const SEGMENT_TCP6: u8 = 4;
+export const SEGMENT_UDP: u8 = 5;
+
+export function frameAt(number: u32): Frame {
+  return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
+}
+
+/** The number of the frame whose chunk holds `address`, which lies in the region of small frames. */
+export function frameOf(address: usize): u32 {
+  return <u32>(address - map.frames) / FRAME_SIZE;
+}
+
+/** Makes the frame empty: no data, full headroom, no offloads. */
+export function clear(frame: Frame): void {
+  frame.data = frame.base + FRAME_HEADROOM;
+  frame.length = 0;
+  frame.flags = 0;
+  frame.segmentType = SEGMENT_NONE;
+  frame.segmentSize = 0;
+}
+
+/** An empty frame with room for `length` bytes behind the headroom, or NONE when there is none. */
+export function takeFrame(length: u32): u32 {
+  if (length > LARGE_FRAME_SIZE - FRAME_HEADROOM) return NONE;
+  const small = length <= FRAME_SIZE - FRAME_HEADROOM;
+  const index = take(self.number, small ? POOL_FRAMES : POOL_LARGE_FRAMES);
+  if (index == NONE) return NONE;
+  const number = small ? index : index + map.frameCount;
+  clear(frameAt(number));
+  return number;
+}
+
+export function giveFrame(number: u32): void {
+  if (number < map.frameCount) give(self.number, POOL_FRAMES, number);
+  else give(self.number, POOL_LARGE_FRAMES, number - map.frameCount);
+}
+
+/** A copy of the frame with its offloads, marked FRAME_COPY; NONE when there is no free frame. */
+export function copyFrame(frame: Frame): u32 {
+  const number = takeFrame(frame.length);
+  if (number == NONE) return NONE;
+  const copy = frameAt(number);
+  memory.copy(copy.data, frame.data, frame.length);
+  copy.length = frame.length;
+  copy.port = frame.port;
+  copy.flags = frame.flags | FRAME_COPY;
+  copy.l3 = frame.l3;
+  copy.l4 = frame.l4;
+  copy.checksumStart = frame.checksumStart;
+  copy.checksumOffset = frame.checksumOffset;
+  copy.segmentType = frame.segmentType;
+  copy.segmentSize = frame.segmentSize;
+  return number;
+}

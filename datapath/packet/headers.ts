@@ -1,0 +1,48 @@
+/** Constants of the protocols that the packet path reads, and network byte order. */
+
+export const ETH_HEADER: u32 = 14;
+export const VLAN_TAG: u32 = 4;
+export const ARP_LENGTH: u32 = 28; // RFC 826, Ethernet and IPv4
+export const IPV4_HEADER: u32 = 20; // RFC 791 §3.1
+export const IPV6_HEADER: u32 = 40; // RFC 8200 §3
+export const TCP_HEADER: u32 = 20; // RFC 9293 §3.1
+export const UDP_HEADER: u32 = 8; // RFC 768
+export const ICMP_HEADER: u32 = 8; // RFC 792; RFC 4443 §2.1 needs four, every message has eight
+
+// EtherTypes as a little-endian load of the two bytes sees them.
+export const TYPE_IPV4: u16 = 0x0008;
+export const TYPE_ARP: u16 = 0x0608;
+export const TYPE_IPV6: u16 = 0xdd86;
+export const TYPE_VLAN: u16 = 0x0081; // IEEE 802.1Q
+export const TYPE_SVLAN: u16 = 0xa888; // IEEE 802.1ad
+
+/** Below this the field is a length (IEEE 802.3); the key then says TYPE_LLC, as OVS does. */
+export const ETH_TYPE_MIN: u32 = 0x0600;
+export const TYPE_LLC: u16 = 0xff05;
+
+export const PROTO_ICMP: u8 = 1;
+export const PROTO_TCP: u8 = 6;
+export const PROTO_UDP: u8 = 17;
+export const PROTO_ICMPV6: u8 = 58;
+
+export const IPV4_MORE_FRAGMENTS: u32 = 0x2000;
+export const IPV4_FRAGMENT_OFFSET: u32 = 0x1fff;
+
+/** The big-endian 16-bit number at `at`. */
+export function be16(at: usize): u32 {
+  return <u32>bswap<u16>(load<u16>(at));
+}
+
+/** Stores `value` big-endian at `at`. */
+export function putBe16(at: usize, value: u32): void {
+  store<u16>(at, bswap<u16>(<u16>value));
+}
+
+/** The big-endian 32-bit number at `at`. */
+export function be32(at: usize): u32 {
+  return bswap<u32>(load<u32>(at));
+}
+
+export function putBe32(at: usize, value: u32): void {
+  store<u32>(at, bswap<u32>(value));
+}

@@ -1,0 +1,192 @@
+/**
+ * The in-memory half of an AF_XDP port: the four rings that it shares with the kernel.
+ *
+ *                   fill  ── frames to receive into ──▶  kernel
+ *     this thread   rx    ◀─ frames received ──────────  kernel
+ *                   tx    ── frames to send ──────────▶  kernel
+ *          completion     ◀─ frames sent ──────────────  kernel
+ *
+ * The small frames of the arena are the UMEM, so a frame received here is sent by another AF_XDP port as
+ * it is. A frame is the kernel's from the moment it is on `fill` or `tx` until it is back through `rx` or
+ * `completion`. The rings' indices are free-running; the producer of each publishes with an atomic store.
+ *
+ * QUEUE_SIZE bytes at PortRecord.queue: rx, tx, fill, completion areas of XDP_AREA each, then inside the
+ * fill area, behind its ring, the record below, which TypeScript fills before the port is up. The port's
+ * owner alone uses it.
+ */
+import { BATCH, setFrameIn } from '../batch';
+import { COUNT_SEGMENTED, count } from '../counters';
+import { DROP_NO_FRAMES, DROP_TOO_LONG, DROP_TRANSMIT_QUEUE_FULL } from '../drop';
+import { map, NONE } from '../memory/arena';
+import { POOL_FRAMES, take } from '../memory/pool';
+import { self } from '../memory/thread';
+import {
+  FRAME_PARTIAL,
+  FRAME_SIZE,
+  Frame,
+  frameAt,
+  giveFrame,
+  SEGMENT_NONE,
+  takeFrame,
+} from '../packet/frame';
+import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
+import { process } from '../process';
+import { countSent, dropAtPort } from '../transmit';
+import { portAt, queued, transmitQueue } from './port';
+
+@unmanaged
+export class XdpQueue {
+  rxProducer: usize;
+  rxConsumer: usize;
+  rxDescriptors: usize;
+  txProducer: usize;
+  txConsumer: usize;
+  txDescriptors: usize;
+  fillProducer: usize;
+  fillConsumer: usize;
+  fillDescriptors: usize;
+  completionProducer: usize;
+  completionConsumer: usize;
+  completionDescriptors: usize;
+  entries: u32; // of each ring, a power of two
+  fillTarget: u32; // frames that the kernel should have to receive into
+}
+
+export const XDP_AREA: u32 = 65536;
+export const XDP_QUEUE: u32 = 163840; // 2 × XDP_AREA + 32 KiB
+
+/** Frames are given to the kernel this many at a time at least. */
+const FILL_BATCH: u32 = 64;
+
+function queueOf(port: u32): XdpQueue {
+  return changetype<XdpQueue>(portAt(port).queue + XDP_QUEUE);
+}
+
+/** Receives up to a batch and processes it. Returns how many frames that was. */
+export function xdpPoll(port: u32): u32 {
+  const queue = queueOf(port);
+  const consumer = load<u32>(queue.rxConsumer);
+  const n = min<u32>(atomic.load<u32>(queue.rxProducer) - consumer, BATCH);
+  for (let i: u32 = 0; i < n; i++) {
+    const descriptor = queue.rxDescriptors + ((<usize>((consumer + i) & (queue.entries - 1))) << 4);
+    const address = load<u32>(descriptor);
+    const number = address / FRAME_SIZE;
+    const frame = frameAt(number);
+    frame.data = map.frames + address;
+    frame.length = load<u32>(descriptor, 8);
+    frame.port = port;
+    frame.flags = 0;
+    frame.segmentType = SEGMENT_NONE;
+    setFrameIn(i, number);
+  }
+  if (n != 0) atomic.store<u32>(queue.rxConsumer, consumer + n);
+  fill(queue);
+  if (n != 0) process(port, n);
+  return n;
+}
+
+/** Gives the kernel frames to receive into, up to the target. */
+function fill(queue: XdpQueue): void {
+  const producer = load<u32>(queue.fillProducer);
+  const room = queue.fillTarget - (producer - atomic.load<u32>(queue.fillConsumer));
+  if (<i32>room < <i32>FILL_BATCH) return;
+  let given: u32 = 0;
+  for (; given < room; given++) {
+    const number = take(self.number, POOL_FRAMES);
+    if (number == NONE) break;
+    const slot = queue.fillDescriptors + ((<usize>((producer + given) & (queue.entries - 1))) << 3);
+    store<u64>(slot, <u64>number * FRAME_SIZE);
+  }
+  atomic.store<u32>(queue.fillProducer, producer + given);
+}
+
+/** Takes back the frames that the kernel has sent. */
+function reap(queue: XdpQueue): void {
+  const consumer = load<u32>(queue.completionConsumer);
+  const n = atomic.load<u32>(queue.completionProducer) - consumer;
+  for (let i: u32 = 0; i < n; i++) {
+    const slot = queue.completionDescriptors + ((<usize>((consumer + i) & (queue.entries - 1))) << 3);
+    giveFrame(load<u32>(slot) / FRAME_SIZE);
+  }
+  if (n != 0) atomic.store<u32>(queue.completionConsumer, consumer + n);
+}
+
+/** Puts the frames queued for the port on the transmit ring; what does not fit is dropped. */
+export function xdpTransmit(port: u32): void {
+  const queue = queueOf(port);
+  reap(queue);
+  const waiting = transmitQueue(port);
+  const longest = portAt(port).maxLength;
+  for (let i: u32 = 0; i < waiting.count; i++) {
+    const number = queued(waiting, i);
+    const frame = frameAt(number);
+    if (frame.segmentType != SEGMENT_NONE) sendSegments(queue, port, number, longest);
+    else sendWhole(queue, port, number, longest);
+  }
+  waiting.count = 0;
+}
+
+function sendWhole(queue: XdpQueue, port: u32, number: u32, longest: u32): void {
+  const frame = frameAt(number);
+  if (frame.length > longest) return dropAtPort(number, port, DROP_TOO_LONG);
+  if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
+  const own = number < map.frameCount ? number : copyIntoUmem(frame);
+  if (own == NONE) return dropAtPort(number, port, DROP_NO_FRAMES);
+  if (!post(queue, frameAt(own))) {
+    if (own != number) giveFrame(own);
+    return dropAtPort(number, port, DROP_TRANSMIT_QUEUE_FULL);
+  }
+  countSent(frame, port, 1, frame.length);
+  if (own != number) giveFrame(number);
+}
+
+/** The number of a frame of the UMEM with the same bytes, or NONE. */
+function copyIntoUmem(frame: Frame): u32 {
+  const number = takeFrame(frame.length);
+  if (number == NONE) return NONE;
+  const copy = frameAt(number);
+  memory.copy(copy.data, frame.data, frame.length);
+  copy.length = frame.length;
+  return number;
+}
+
+/** Cuts a segment into packets for the wire. It counts as sent when at least one of them is. */
+function sendSegments(queue: XdpQueue, port: u32, number: u32, longest: u32): void {
+  const frame = frameAt(number);
+  const headers = segmentHeaders(frame);
+  if (headers == 0 || headers + frame.segmentSize > longest) return dropAtPort(number, port, DROP_TOO_LONG);
+  let packets: u32 = 0;
+  let bytes: u32 = 0;
+  for (let offset: u32 = 0; offset < frame.length - headers; offset += frame.segmentSize) {
+    const segment = cutSegment(frame, headers, offset);
+    if (segment == NONE) break;
+    if (!post(queue, frameAt(segment))) {
+      giveFrame(segment);
+      break;
+    }
+    packets++;
+    bytes += frameAt(segment).length;
+  }
+  if (packets == 0) return dropAtPort(number, port, DROP_TRANSMIT_QUEUE_FULL);
+  count(COUNT_SEGMENTED, 1);
+  countSent(frame, port, packets, bytes);
+  giveFrame(number);
+}
+
+/** Puts one frame of the UMEM on the transmit ring; false when the ring is full. */
+function post(queue: XdpQueue, frame: Frame): bool {
+  const producer = load<u32>(queue.txProducer);
+  if (producer - atomic.load<u32>(queue.txConsumer) == queue.entries) return false;
+  const descriptor = queue.txDescriptors + ((<usize>(producer & (queue.entries - 1))) << 4);
+  store<u64>(descriptor, <u64>(frame.data - map.frames));
+  store<u32>(descriptor, frame.length, 8);
+  store<u32>(descriptor, 0, 12);
+  atomic.store<u32>(queue.txProducer, producer + 1);
+  return true;
+}
+
+/** How many frames the kernel has on the transmit ring and has not sent. */
+export function xdpBacklog(port: u32): u32 {
+  const queue = queueOf(port);
+  return load<u32>(queue.txProducer) - atomic.load<u32>(queue.txConsumer);
+}

@@ -1,0 +1,45 @@
+/**
+ * The handler thread's side of a miss: takes frames from the datapath threads, looks once more (the flow
+ * may have come meanwhile), and acts on each by the flow or program that the tables gave.
+ */
+
+import { execute } from './action/execute';
+import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { classify } from './flow/classifier';
+import { flowAt, flowNumber } from './flow/flow';
+import { map, NONE } from './memory/arena';
+import { enter } from './memory/epoch';
+import { available, get, ringBetween } from './memory/ring';
+import { self } from './memory/thread';
+import { act, parseAll } from './process';
+
+/** Takes up to a batch of misses, fairly from all threads, and parses them. Returns how many there are. */
+export function takeMisses(): u32 {
+  enter();
+  let n: u32 = 0;
+  const share = max<u32>(BATCH / map.threadCount, 1);
+  for (let from: u32 = 0; from < map.threadCount && n < BATCH; from++) {
+    if (from == self.number) continue;
+    const source = ringBetween(from, self.number);
+    for (let i = min<u32>(min<u32>(available(source), share), BATCH - n); i > 0; i--) {
+      setFrameIn(n++, get(source));
+    }
+  }
+  return parseAll(n);
+}
+
+/** The number of the flow that miss `i` takes by now, or NONE. */
+export function flowOfMiss(i: u32): u32 {
+  const flow = classify(keyIn(i));
+  return flow ? flowNumber(flow) : NONE;
+}
+
+/** Acts on miss `i` by flow `number`. */
+export function actByFlow(i: u32, number: u32): void {
+  act(i, flowAt(number));
+}
+
+/** Acts on miss `i` by the program in this thread's scratch, which no flow holds. */
+export function actByProgram(i: u32): void {
+  execute(frameIn(i), batch() + BATCH_SCRATCH + 128);
+}

@@ -1,0 +1,209 @@
+/**
+ * Lays out the arena: one shared memory sized from the limits, the map of its regions at its beginning,
+ * every pool full. Address space is reserved; pages are touched when they are used.
+ */
+import { randomInt } from 'node:crypto';
+import {
+  ARENA_MAP,
+  ARENA_REGIONS,
+  ArenaMap,
+  BATCH_STRIDE,
+  BLOCK_STRIDE,
+  CACHE_ENTRIES,
+  COUNTERS,
+  FLOW_COUNTERS_STRIDE,
+  FLOW_STRIDE,
+  FRAME_RECORD,
+  FRAME_SIZE,
+  Frame,
+  LARGE_FRAME_SIZE,
+  MAX_PORTS,
+  MAX_SUBTABLES,
+  MAX_THREADS,
+  POOL_BLOCKS,
+  POOL_CACHE,
+  POOL_CACHE_STRIDE,
+  POOL_FLOWS,
+  POOL_FRAMES,
+  POOL_LARGE_FRAMES,
+  POOL_STRIDE,
+  POOLS,
+  PORT_COUNTERS_STRIDE,
+  PORT_STRIDE,
+  Pool,
+  PortRecord,
+  QUEUE_SIZE,
+  RING_STRIDE,
+  SUBTABLE_STRIDE,
+  THREAD_STRIDE,
+  TRANSMIT_STRIDE,
+} from './generated/layout.ts';
+
+/** How many of each record the arena has. All are fixed at start. */
+export interface ArenaLimits {
+  /** Datapath threads plus one handler. */
+  threads: number;
+  /** Highest port number plus one. */
+  ports: number;
+  flows: number;
+  /** Frames of 2 KiB. */
+  frames: number;
+  /** Frames of 66 KiB, for whole segments. */
+  largeFrames: number;
+}
+
+export interface Region {
+  name: string;
+  address: number;
+  records: number;
+  recordBytes: number;
+}
+
+/** What threads need to join: structured-clonable, so it travels in `workerData`. */
+export interface Arena {
+  memory: WebAssembly.Memory;
+  module: WebAssembly.Module;
+  limits: ArenaLimits;
+  regions: readonly Region[];
+}
+
+const LINE = 64;
+const PAGE = 4096;
+const WASM_PAGE = 65536;
+
+type RegionName = keyof typeof ArenaMap & string;
+
+/** The regions in order, each `records` × `recordBytes`, aligned. */
+function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
+  const { threads, ports, flows, frames, largeFrames } = limits;
+  const regions: Region[] = [];
+  let at = ARENA_REGIONS;
+  const region = (name: RegionName, records: number, recordBytes: number, align = LINE) => {
+    at = Math.ceil(at / align) * align;
+    regions.push({ name, address: at, records, recordBytes });
+    at += records * recordBytes;
+  };
+  region('threads', threads, THREAD_STRIDE);
+  region('batches', threads, BATCH_STRIDE);
+  region('counters', threads, COUNTERS * 8);
+  region('portCounters', threads * ports, PORT_COUNTERS_STRIDE);
+  region('flowCounters', threads * flows, FLOW_COUNTERS_STRIDE);
+  region('caches', threads, CACHE_ENTRIES * 8);
+  region('transmitQueues', threads * ports, TRANSMIT_STRIDE);
+  region('rings', threads * threads, RING_STRIDE);
+  region('ports', ports, PORT_STRIDE);
+  region('flows', flows, FLOW_STRIDE);
+  region('blocks', flows, BLOCK_STRIDE);
+  region('buckets', bucketCount(flows), 4);
+  region('subtables', MAX_SUBTABLES, SUBTABLE_STRIDE);
+  region('pools', POOLS, POOL_STRIDE);
+  region('poolStacks', frames + largeFrames + 2 * flows, 4);
+  region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
+  region('frameRecords', frames + largeFrames, FRAME_RECORD);
+  region('queues', ports, QUEUE_SIZE, PAGE);
+  region('frames', frames, FRAME_SIZE, PAGE);
+  region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
+  return { regions, bytes: at };
+}
+
+function bucketCount(flows: number): number {
+  return 2 ** Math.ceil(Math.log2(flows));
+}
+
+/**
+ * Makes an arena in which no thread has started yet.
+ * @throws RangeError when the limits are out of bounds or need more than 4 GiB.
+ */
+export function createArena(module: WebAssembly.Module, limits: ArenaLimits): Arena {
+  checkLimits(limits);
+  const { regions, bytes } = plan(limits);
+  const pages = Math.ceil(bytes / WASM_PAGE);
+  if (pages > 65536) {
+    throw new RangeError(
+      `limits need ${Math.ceil(bytes / 2 ** 20)} MiB of memory; at most 4096 MiB is possible`,
+    );
+  }
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const u32 = new Uint32Array(memory.buffer);
+  const set = (field: RegionName, value: number) => {
+    u32[(ARENA_MAP + ArenaMap[field]) >> 2] = value;
+  };
+  for (const { name, address } of regions) set(name as RegionName, address);
+  set('threadCount', limits.threads);
+  set('handlerThread', limits.threads - 1);
+  set('portCount', limits.ports);
+  set('flowCount', limits.flows);
+  set('blockCount', limits.flows);
+  set('bucketMask', bucketCount(limits.flows) - 1);
+  set('frameCount', limits.frames);
+  set('largeFrameCount', limits.largeFrames);
+  set('hashSeed', randomInt(2 ** 32));
+  set('epoch', 1);
+  const arena = { memory, module, limits, regions };
+  fillPools(arena, u32);
+  fillFrames(arena, u32);
+  fillPorts(arena, u32);
+  return arena;
+}
+
+function checkLimits({ threads, ports, frames, flows }: ArenaLimits): void {
+  if (threads > MAX_THREADS) throw new RangeError(`${threads} threads; at most ${MAX_THREADS} are possible`);
+  if (ports > MAX_PORTS)
+    throw new RangeError(`ports up to ${ports - 1}; at most ${MAX_PORTS - 1} are possible`);
+  // Each thread's caches may keep this many out of the others' reach.
+  const least = 2 * POOL_CACHE * threads;
+  if (frames < least)
+    throw new RangeError(`limits.frames is ${frames}; ${threads} threads need at least ${least}`);
+  if (flows < least)
+    throw new RangeError(`limits.flows is ${flows}; ${threads} threads need at least ${least}`);
+}
+
+/** Address of a region. */
+export function regionAddress(arena: Arena, name: string): number {
+  const region = arena.regions.find((r) => r.name === name);
+  if (!region) throw new Error(`no region ${name}`);
+  return region.address;
+}
+
+function fillPools(arena: Arena, u32: Uint32Array): void {
+  const { frames, largeFrames, flows } = arena.limits;
+  const sizes: [number, number][] = [
+    [POOL_FRAMES, frames],
+    [POOL_LARGE_FRAMES, largeFrames],
+    [POOL_FLOWS, flows],
+    [POOL_BLOCKS, flows],
+  ];
+  let stack = regionAddress(arena, 'poolStacks');
+  for (const [pool, size] of sizes) {
+    const at = (regionAddress(arena, 'pools') + pool * POOL_STRIDE) >> 2;
+    u32[at + (Pool.free >> 2)] = size;
+    u32[at + (Pool.capacity >> 2)] = size;
+    u32[at + (Pool.stack >> 2)] = stack;
+    // The lowest numbers on top, so that a quiet switch touches few pages.
+    for (let i = 0; i < size; i++) u32[(stack >> 2) + i] = size - 1 - i;
+    stack += 4 * size;
+  }
+}
+
+function fillFrames(arena: Arena, u32: Uint32Array): void {
+  const records = regionAddress(arena, 'frameRecords');
+  const fill = (first: number, count: number, address: number, size: number) => {
+    for (let i = 0; i < count; i++) {
+      const at = (records + (first + i) * FRAME_RECORD) >> 2;
+      u32[at + (Frame.number >> 2)] = first + i;
+      u32[at + (Frame.base >> 2)] = address + i * size;
+      u32[at + (Frame.capacity >> 2)] = size;
+    }
+  };
+  const { frames, largeFrames } = arena.limits;
+  fill(0, frames, regionAddress(arena, 'frames'), FRAME_SIZE);
+  fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
+}
+
+function fillPorts(arena: Arena, u32: Uint32Array): void {
+  const ports = regionAddress(arena, 'ports');
+  const queues = regionAddress(arena, 'queues');
+  for (let port = 0; port < arena.limits.ports; port++) {
+    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queues + port * QUEUE_SIZE;
+  }
+}

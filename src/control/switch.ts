@@ -1,0 +1,264 @@
+/**
+ * The switch as one object: opens its ports, starts its threads, answers what people ask, closes it all.
+ * What cannot be opened is named with the reason, and then nothing stays open.
+ */
+import { type Arena, type ArenaLimits, createArena, loadModule, Observer, PortTable } from '../datapath.ts';
+import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
+import type { DriverSpec, OpenPort } from '../port/port.ts';
+import type { TrafficOptions } from '../port/traffic/hosts.ts';
+import type { Engine } from '../thread/engine.ts';
+import type { HandlerOptions } from '../upcall/request.ts';
+import type { Config, PortConfig, TrafficConfig } from './config.ts';
+
+export interface SwitchOptions {
+  /** With `threads: inline`: when to end, on the virtual clock. */
+  durationMs?: number | undefined;
+}
+
+/** A configured port that is open. */
+interface Attached {
+  config: PortConfig;
+  open: OpenPort;
+  /** The datapath thread that owns it, from 0. */
+  thread: number;
+}
+
+/** Something could not be opened; the message says what and why. */
+export class OpenError extends Error {
+  override name = 'OpenError';
+}
+
+export async function openSwitch(config: Config, options: SwitchOptions = {}): Promise<Switch> {
+  const datapaths = config.threads === 'inline' ? 1 : config.threads.datapath;
+  const arena = createArena(loadModule(), limitsOf(config, datapaths));
+  const ports = await openPorts(config, arena, datapaths);
+  try {
+    const drivers = Array.from({ length: datapaths }, (_, thread) =>
+      ports.filter((port) => port.thread === thread).map(({ open }) => open.driver),
+    );
+    showPorts(arena, ports);
+    const engine = await startEngine(config, arena, drivers, options);
+    return new Switch(config, arena, ports, engine);
+  } catch (error) {
+    for (const { open } of ports) open.close();
+    throw error;
+  }
+}
+
+/** Large frames are for ports with whole segments; each receives into a batch of them at a time. */
+function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLimits {
+  return {
+    threads: datapaths + 1,
+    ports: Math.max(limits.ports, ...ports.map(({ number }) => number)) + 1,
+    flows: limits.flows,
+    frames: limits.frames,
+    largeFrames: Math.max(limits.frames >> 4, 512 * (datapaths + 1)),
+  };
+}
+
+/** Opens every port, or none. Ports without a thread are dealt out in turn. */
+async function openPorts(config: Config, arena: Arena, datapaths: number): Promise<Attached[]> {
+  const opened: Attached[] = [];
+  let turn = 0;
+  try {
+    for (const port of config.ports) {
+      const thread = port.thread === undefined ? turn++ % datapaths : port.thread - 1;
+      opened.push({ config: port, open: await openPort(port, config, arena), thread });
+    }
+    return opened;
+  } catch (error) {
+    for (const { open } of opened) open.close();
+    const failed = config.ports[opened.length]!;
+    throw new OpenError(`port ${failed.name} (${failed.type}): ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Opens one port. The code of a port type is loaded when it is used. */
+async function openPort(port: PortConfig, config: Config, arena: Arena): Promise<OpenPort> {
+  switch (port.type) {
+    case 'packet': {
+      const { openPacket } = await import('../port/packet.ts');
+      return openPacket(port.number, port, arena);
+    }
+    case 'afxdp': {
+      const { openAfxdp } = await import('../port/afxdp.ts');
+      const sharing = config.ports.filter(({ type }) => type === 'afxdp').length;
+      return openAfxdp(port.number, port, arena, Math.floor(config.limits.frames / 2 / sharing));
+    }
+    case 'traffic': {
+      const { openTraffic } = await import('../port/traffic.ts');
+      return openTraffic(port.number, trafficOptions(port, config));
+    }
+    case 'capture': {
+      const { openCapture } = await import('../port/capture.ts');
+      return openCapture(port.number, port.name, port);
+    }
+  }
+}
+
+function trafficOptions(port: TrafficConfig, { ports }: Config): TrafficOptions {
+  const peers = ports.filter((peer): peer is TrafficConfig => port.peers.includes(peer.name));
+  return {
+    hosts: port.hosts,
+    network: port.network,
+    portNumber: port.number,
+    peers: peers.map(({ number, hosts }) => ({ portNumber: number, hosts })),
+    connectionsPerSecond: port.connectionsPerSecond,
+    mix: { tcp: port.mix.http, udp: port.mix.dns, ping: port.mix.ping },
+    bytesPerConnection: port.bytesPerConnection,
+    ipv6: port.ipv6 ? 0.5 : 0,
+    vlan: port.vlan,
+    seed: port.seed,
+  };
+}
+
+function showPorts(arena: Arena, ports: Attached[]): void {
+  const table = new PortTable(arena);
+  for (const { config, open, thread } of ports) table.open(config.number, thread, open.maxLength);
+}
+
+async function startEngine(
+  config: Config,
+  arena: Arena,
+  drivers: DriverSpec[][],
+  { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
+): Promise<Engine> {
+  const options: HandlerOptions = {
+    ports: config.ports.map(({ number, name }) => ({ number, name })),
+    flows: config.flows,
+    macs: config.limits.macs,
+    macAgeingMs: config.macAgeingSeconds * 1000,
+  };
+  if (config.threads === 'inline') {
+    const { Inline } = await import('../thread/inline.ts');
+    return Inline.start(arena, drivers[0]!, options, durationMs);
+  }
+  const { Threads } = await import('../thread/threads.ts');
+  return Threads.start(arena, drivers, options);
+}
+
+export class Switch implements SwitchControl {
+  readonly #config: Config;
+  readonly #arena: Arena;
+  readonly #ports: Attached[];
+  readonly #engine: Engine;
+  readonly #observer: Observer;
+  readonly #portTable: PortTable;
+  #stopped: Promise<void> | undefined;
+
+  constructor(config: Config, arena: Arena, ports: Attached[], engine: Engine) {
+    this.#config = config;
+    this.#arena = arena;
+    this.#ports = ports;
+    this.#engine = engine;
+    this.#observer = new Observer(arena);
+    this.#portTable = new PortTable(arena);
+  }
+
+  get finished(): Promise<void> {
+    return this.#engine.finished;
+  }
+
+  async show<What extends keyof Shown>(what: What): Promise<Shown[What][]> {
+    return (await this.#rows(what)) as Shown[What][];
+  }
+
+  async #rows(what: keyof Shown): Promise<unknown[]> {
+    switch (what) {
+      case 'ports':
+        return this.summary().ports;
+      case 'threads':
+        return this.#threads();
+      case 'counters':
+        return this.#counters();
+      case 'memory':
+        return this.#arena.regions.map(({ name, address, records, recordBytes }) => ({
+          region: name,
+          address,
+          bytes: records * recordBytes,
+          records,
+          recordBytes,
+        }));
+      default:
+        return this.#engine.ask({ command: what });
+    }
+  }
+
+  flows(command: FlowCommand, text: string): Promise<string[]> {
+    return this.#engine.ask({ command, text }) as Promise<string[]>;
+  }
+
+  summary(): Summary {
+    const totals = this.#observer.totals();
+    const gone = totals.forwarded + Object.values(totals.dropped).reduce((a, b) => a + b, 0);
+    return {
+      name: this.#config.name,
+      durationMs: Math.round(this.#engine.nowMs()),
+      packetsReceived: totals.received,
+      packetsForwarded: totals.forwarded,
+      packetsQueued: Math.max(totals.received - gone, 0),
+      dropped: totals.dropped,
+      copiesForwarded: totals.copiesForwarded,
+      copiesDropped: totals.copiesDropped,
+      ports: this.#ports.map(({ config, open, thread }) => ({
+        number: config.number,
+        name: config.name,
+        type: config.type,
+        thread: thread + 1,
+        state: this.#portTable.isUp(config.number) ? 'up' : 'down',
+        mtu: open.mtu,
+        ...this.#observer.port(config.number),
+      })),
+      megaflows: this.#observer.liveFlows(),
+      cacheHits: totals.cacheHits,
+      classifierHits: totals.classifierHits,
+      upcalls: totals.upcalls,
+    };
+  }
+
+  #threads(): Shown['threads'][] {
+    const { threads } = this.#arena.limits;
+    return Array.from({ length: threads }, (_, thread) => {
+      const { batches, received, sleeps } = this.#observer.totals(thread);
+      const mine = this.#ports.filter((port) => port.thread === thread);
+      return {
+        number: thread + 1,
+        role: thread === threads - 1 ? ('handler' as const) : ('datapath' as const),
+        ports: mine.map(({ config }) => config.name),
+        batches,
+        packets: received,
+        sleeps,
+      };
+    });
+  }
+
+  #counters(): Shown['counters'][] {
+    const { dropped, copiesDropped, ...events } = this.#observer.totals();
+    const named = (prefix: string, values: Record<string, number>) =>
+      Object.entries(values).map(([name, value]) => ({ name: `${prefix}${name}`, value }));
+    return [
+      ...named('', events as unknown as Record<string, number>),
+      ...named('dropped.', dropped),
+      ...named('copiesDropped.', copiesDropped),
+    ];
+  }
+
+  /** Also when a thread has failed: the ports are closed whatever happens. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      await this.#engine.stop();
+    } finally {
+      for (const { config, open } of this.#ports) {
+        this.#portTable.close(config.number);
+        open.close();
+      }
+    }
+  }
+}

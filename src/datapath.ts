@@ -1,0 +1,328 @@
+/**
+ * The one typed door to the packet path. A `Datapath` is one thread's instance of the module over the
+ * shared arena; everything else in `src/` reaches the arena through it.
+ *
+ * Addresses and sizes are in bytes of the arena; times in milliseconds of the switch clock.
+ */
+import { readFileSync } from 'node:fs';
+import { type Arena, regionAddress } from './arena.ts';
+import {
+  ASLEEP_IN_POLL,
+  ASLEEP_IN_WAIT,
+  AWAKE,
+  BATCH_FRAMES,
+  BATCH_KEYS,
+  BATCH_SCRATCH,
+  BATCH_STRIDE,
+  COUNT_SLEEPS,
+  COUNTERS,
+  FLOW_KEY,
+  FLOW_MASK,
+  FLOW_STRIDE,
+  FRAME_RECORD,
+  Frame,
+  KEY_SIZE,
+  PORT_NONE,
+  PORT_STRIDE,
+  PORT_UP,
+  PortRecord,
+  PROGRAM_WORDS,
+  THREAD_READY_PORTS,
+  THREAD_STRIDE,
+  Thread,
+  TRANSMIT_STRIDE,
+} from './generated/layout.ts';
+
+export * from './arena.ts';
+export * from './generated/layout.ts';
+export * from './observe.ts';
+
+/** The module's functions; `datapath/run.ts` lists them, their own files explain them. */
+interface Exports {
+  attach(thread: number): void;
+  process(port: number, frames: number): void;
+  collect(): number;
+  flush(): number;
+  hasWork(): number;
+  drop(frame: number, reason: number): void;
+  dropAtPort(frame: number, port: number, reason: number): void;
+  ring(thread: number): void;
+  enter(): void;
+  leave(): void;
+  takeFrame(bytes: number): number;
+  giveFrame(frame: number): void;
+  takeMisses(): number;
+  flowOfMiss(miss: number): number;
+  actByFlow(miss: number, flow: number): void;
+  actByProgram(miss: number): void;
+  install(mask: number, key: number, program: number): number;
+  remove(flow: number): void;
+  reclaim(): void;
+  hostPrepare(port: number, cut: boolean): number;
+  hostSent(port: number): void;
+  memoryPoll(port: number): number;
+  memoryTransmit(port: number): void;
+  xdpPoll(port: number): number;
+  xdpTransmit(port: number): void;
+  xdpBacklog(port: number): number;
+  packetArm(port: number): number;
+  packetDisarm(port: number): void;
+  packetReceived(port: number, messages: number): void;
+  packetFill(port: number): number;
+  packetSent(port: number, frames: number): void;
+  packetRefused(port: number, noRoom: boolean): void;
+}
+
+/** Compiles the module. It is compiled once and shared with the threads. */
+export function loadModule(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(new URL('../../build/heddle.wasm', import.meta.url)));
+}
+
+export class Datapath {
+  readonly thread: number;
+  readonly arena: Arena;
+  readonly exports: Exports;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  readonly u64: BigUint64Array;
+  readonly #self: number;
+  readonly #batch: number;
+  readonly #sleeps: number;
+
+  /** Joins the arena as thread number `thread`, which no other instance may be. */
+  constructor(arena: Arena, thread: number) {
+    this.arena = arena;
+    this.thread = thread;
+    const { buffer } = arena.memory;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    const instance = new WebAssembly.Instance(arena.module, { env: { memory: arena.memory } });
+    this.exports = instance.exports as unknown as Exports;
+    this.exports.attach(thread);
+    this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
+    this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
+    this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
+  }
+
+  /** Sets the switch clock for what this thread does next. */
+  setClock(nowMs: number): void {
+    this.f64[(this.#self + Thread.nowMs) >> 3] = nowMs;
+  }
+
+  // Receiving
+
+  /**
+   * A free frame for a packet of up to `bytes`, or NONE; where its bytes go: `dataAddress`.
+   * It goes into the batch with `receive`, or back with `exports.giveFrame`.
+   */
+  takeFrame(bytes: number): number {
+    return this.exports.takeFrame(bytes) >>> 0;
+  }
+
+  /** Arena address of a frame's bytes. */
+  dataAddress(frame: number): number {
+    return this.u32[(this.frameAt(frame) + Frame.data) >> 2]!;
+  }
+
+  /** Puts a frame that holds `length` bytes into slot `slot` of this thread's batch, as come in at `port`. */
+  receive(slot: number, port: number, frame: number, length: number): void {
+    const at = this.frameAt(frame);
+    this.u32[(at + Frame.length) >> 2] = length;
+    this.u32[(at + Frame.port) >> 2] = port;
+    this.u32[(this.#batch + BATCH_FRAMES + 4 * slot) >> 2] = frame;
+  }
+
+  // Transmitting
+
+  /** The ports of this thread that `flush` left with frames to transmit: the first `n` of a list. */
+  readyPort(i: number): number {
+    return this.u16[(this.#self + THREAD_READY_PORTS + 2 * i) >> 1]!;
+  }
+
+  /** Forgets the list of ready ports; each has been transmitted. */
+  clearReadyPorts(): void {
+    this.u32[(this.#self + Thread.readyPorts) >> 2] = 0;
+  }
+
+  /** Address of this thread's transmit queue for `port`: a count, then frame numbers. */
+  transmitQueue(port: number): number {
+    const row = this.thread * this.arena.limits.ports + port;
+    return regionAddress(this.arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
+  }
+
+  /**
+   * Gives `take` the arena address and length of each frame queued for `port`, with every checksum complete
+   * and, if `cut`, segments cut into packets, and counts them as sent.
+   */
+  drainQueue(port: number, cut: boolean, take: (address: number, length: number) => void): void {
+    const queue = this.transmitQueue(port);
+    const n = this.exports.hostPrepare(port, cut);
+    for (let i = 0; i < n; i++) {
+      const frame = this.frameAt(this.u32[(queue + 4 + 4 * i) >> 2]!);
+      take(this.u32[(frame + Frame.data) >> 2]!, this.u32[(frame + Frame.length) >> 2]!);
+    }
+    this.exports.hostSent(port);
+  }
+
+  /** Address of a frame's record. */
+  frameAt(number: number): number {
+    return regionAddress(this.arena, 'frameRecords') + number * FRAME_RECORD;
+  }
+
+  // Sleeping and waking
+
+  /** Announces that this thread is about to sleep in `poll()` on its doorbell; false: there is work after all. */
+  beginPoll(): boolean {
+    return this.#beginSleep(ASLEEP_IN_POLL);
+  }
+
+  endSleep(): void {
+    Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, AWAKE);
+  }
+
+  /** Sleeps until rung or for `timeoutMs`. */
+  wait(timeoutMs: number): void {
+    const rung = Atomics.load(this.i32, (this.#self + Thread.rung) >> 2);
+    if (this.#beginSleep(ASLEEP_IN_WAIT)) {
+      Atomics.wait(this.i32, (this.#self + Thread.rung) >> 2, rung, timeoutMs);
+    }
+    this.endSleep();
+  }
+
+  #beginSleep(how: number): boolean {
+    this.exports.leave();
+    Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, how);
+    if (!this.exports.hasWork() && !this.hasMail()) {
+      this.u64[this.#sleeps]!++;
+      return true;
+    }
+    this.endSleep();
+    return false;
+  }
+
+  /** Whether the control side has posted something since `takeMail`. */
+  hasMail(): boolean {
+    return Atomics.load(this.i32, (this.#self + Thread.mail) >> 2) !== 0;
+  }
+
+  /** Notes that the mail is being read; do so before reading it. */
+  takeMail(): void {
+    Atomics.store(this.i32, (this.#self + Thread.mail) >> 2, 0);
+  }
+
+  /** Threads that sleep in `poll()` and that this thread has given work since the last call, bit by number. */
+  takeWakeMask(): number {
+    const at = (this.#self + Thread.wakeMask) >> 2;
+    const mask = this.u32[at]!;
+    if (mask !== 0) this.u32[at] = 0;
+    return mask;
+  }
+
+  // The handler
+
+  /** The 64 bytes of the key of miss or frame `i` of this thread's batch. */
+  key(i: number): Uint8Array {
+    const at = this.#batch + BATCH_KEYS + KEY_SIZE * i;
+    return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  /** Bytes of frame `i` of this thread's batch. */
+  lengthInBatch(i: number): number {
+    const frame = this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!;
+    return this.u32[(this.frameAt(frame) + Frame.length) >> 2]!;
+  }
+
+  /** Installs a flow. Returns its number, or NONE when there is no room for it. */
+  install(mask: Uint8Array, key: Uint8Array, program: Uint32Array): number {
+    const scratch = this.#batch + BATCH_SCRATCH;
+    this.u8.set(mask, scratch);
+    this.u8.set(key, scratch + KEY_SIZE);
+    this.#putProgram(program);
+    return this.exports.install(scratch, scratch + KEY_SIZE, scratch + 2 * KEY_SIZE) >>> 0;
+  }
+
+  /** Runs a program on miss `i` that no flow holds. */
+  actByProgram(i: number, program: Uint32Array): void {
+    this.#putProgram(program);
+    this.exports.actByProgram(i);
+  }
+
+  #putProgram(program: Uint32Array): void {
+    if (program.length > PROGRAM_WORDS) {
+      throw new RangeError(`program of ${program.length} words; at most ${PROGRAM_WORDS}`);
+    }
+    this.u32.set(program, (this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >> 2);
+  }
+
+  flowKey(flow: number): Uint8Array {
+    const at = regionAddress(this.arena, 'flows') + flow * FLOW_STRIDE + FLOW_KEY;
+    return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  flowMask(flow: number): Uint8Array {
+    const at = regionAddress(this.arena, 'flows') + flow * FLOW_STRIDE + FLOW_MASK;
+    return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  // Ports
+
+  /** Address of a port's record. */
+  portAt(port: number): number {
+    return regionAddress(this.arena, 'ports') + port * PORT_STRIDE;
+  }
+}
+
+/** The ports as the datapath knows them, for the control side, which opens and closes them. */
+export class PortTable {
+  readonly #i32: Int32Array;
+  readonly #ports: number;
+
+  constructor(arena: Arena) {
+    this.#i32 = new Int32Array(arena.memory.buffer);
+    this.#ports = regionAddress(arena, 'ports');
+  }
+
+  /** Shows a port to the datapath: thread `owner` drives it, and it takes frames up to `maxLength` bytes. */
+  open(port: number, owner: number, maxLength: number): void {
+    const at = this.#at(port);
+    this.#i32[(at + PortRecord.owner) >> 2] = owner;
+    this.#i32[(at + PortRecord.maxLength) >> 2] = maxLength;
+    Atomics.store(this.#i32, (at + PortRecord.state) >> 2, PORT_UP);
+  }
+
+  /** Hides it; frames on their way to it are dropped. */
+  close(port: number): void {
+    Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
+  }
+
+  isUp(port: number): boolean {
+    return Atomics.load(this.#i32, (this.#at(port) + PortRecord.state) >> 2) === PORT_UP;
+  }
+
+  #at(port: number): number {
+    return this.#ports + port * PORT_STRIDE;
+  }
+}
+
+/**
+ * Tells thread `thread` that there is mail for it, from the control side, which is no thread of the arena.
+ * True when it sleeps in `poll()`: then its doorbell must be rung as well.
+ */
+export function noteMail(arena: Arena, thread: number): boolean {
+  const i32 = new Int32Array(arena.memory.buffer);
+  const at = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
+  Atomics.store(i32, (at + Thread.mail) >> 2, 1);
+  const sleeping = Atomics.load(i32, (at + Thread.sleeping) >> 2);
+  if (sleeping === ASLEEP_IN_WAIT) {
+    Atomics.add(i32, (at + Thread.rung) >> 2, 1);
+    Atomics.notify(i32, (at + Thread.rung) >> 2);
+  }
+  return sleeping === ASLEEP_IN_POLL;
+}

@@ -1,0 +1,162 @@
+/**
+ * Reads what the threads count, from outside the packet path: sums over threads, one load a counter.
+ * A reader may see a batch half counted; a run that has stopped adds up exactly.
+ */
+import { type Arena, regionAddress } from './arena.ts';
+import * as layout from './generated/layout.ts';
+import {
+  COUNT_BATCHES,
+  COUNT_CACHE_HITS,
+  COUNT_CHECKSUMS_COMPLETED,
+  COUNT_CLASSIFIER_HITS,
+  COUNT_COPIED,
+  COUNT_COPIES_FORWARDED,
+  COUNT_FORWARDED,
+  COUNT_RECEIVED,
+  COUNT_SEGMENTED,
+  COUNT_SLEEPS,
+  COUNT_UPCALLS,
+  COUNTERS,
+  DROP_REASONS,
+  FLOW_COUNTERS_STRIDE,
+  FLOW_STRIDE,
+  FlowCounters,
+  PORT_COUNTERS_STRIDE,
+  PortCounters,
+} from './generated/layout.ts';
+
+const DROPPED = 32;
+const COPIES_DROPPED = 64;
+
+/** The names people see for drop reasons, by number. */
+export const DROP_NAMES: readonly string[] = Array.from({ length: DROP_REASONS }, (_, reason) => {
+  const name = Object.entries(layout).find(
+    ([key, value]) => key.startsWith('DROP_') && key !== 'DROP_REASONS' && value === reason,
+  )![0];
+  return name.slice('DROP_'.length).toLowerCase();
+});
+
+const NAMED: Record<string, number> = {
+  received: COUNT_RECEIVED,
+  forwarded: COUNT_FORWARDED,
+  copied: COUNT_COPIED,
+  copiesForwarded: COUNT_COPIES_FORWARDED,
+  batches: COUNT_BATCHES,
+  cacheHits: COUNT_CACHE_HITS,
+  classifierHits: COUNT_CLASSIFIER_HITS,
+  upcalls: COUNT_UPCALLS,
+  sleeps: COUNT_SLEEPS,
+  segmented: COUNT_SEGMENTED,
+  checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
+};
+
+/** What a thread, or all of them, have counted. */
+export interface Totals {
+  received: number;
+  forwarded: number;
+  copied: number;
+  copiesForwarded: number;
+  batches: number;
+  cacheHits: number;
+  classifierHits: number;
+  upcalls: number;
+  sleeps: number;
+  segmented: number;
+  checksumsCompleted: number;
+  /** By reason, only those that occurred. */
+  dropped: Record<string, number>;
+  copiesDropped: Record<string, number>;
+}
+
+export interface PortTotals {
+  rxPackets: number;
+  rxBytes: number;
+  rxDropped: number;
+  txPackets: number;
+  txBytes: number;
+  txDropped: number;
+}
+
+export interface FlowTotals {
+  packets: number;
+  bytes: number;
+  /** Switch clock of the last packet; 0: none yet. */
+  usedMs: number;
+  tcpFlags: number;
+}
+
+export class Observer {
+  readonly #arena: Arena;
+  readonly #u64: BigUint64Array;
+  readonly #f64: Float64Array;
+  readonly #u32: Uint32Array;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+    this.#u64 = new BigUint64Array(arena.memory.buffer);
+    this.#f64 = new Float64Array(arena.memory.buffer);
+    this.#u32 = new Uint32Array(arena.memory.buffer);
+  }
+
+  /** Of one thread, or summed over all. */
+  totals(thread?: number): Totals {
+    const threads = thread === undefined ? this.#threads() : [thread];
+    const at = regionAddress(this.#arena, 'counters');
+    const sum = (which: number) =>
+      threads.reduce((total, t) => total + Number(this.#u64[(at >> 3) + t * COUNTERS + which]!), 0);
+    const byReason = (first: number) =>
+      Object.fromEntries(
+        DROP_NAMES.map((name, reason) => [name, sum(first + reason)] as const).filter(([, n]) => n > 0),
+      );
+    const named = Object.fromEntries(Object.entries(NAMED).map(([name, which]) => [name, sum(which)]));
+    return {
+      ...(named as unknown as Totals),
+      dropped: byReason(DROPPED),
+      copiesDropped: byReason(COPIES_DROPPED),
+    };
+  }
+
+  port(port: number): PortTotals {
+    const { ports } = this.#arena.limits;
+    const at = regionAddress(this.#arena, 'portCounters');
+    const sum = (field: number) =>
+      this.#threads().reduce((total, t) => {
+        const row = at + (t * ports + port) * PORT_COUNTERS_STRIDE;
+        return total + Number(this.#u64[(row + field) >> 3]!);
+      }, 0);
+    return {
+      rxPackets: sum(PortCounters.rxPackets),
+      rxBytes: sum(PortCounters.rxBytes),
+      rxDropped: sum(PortCounters.rxDropped),
+      txPackets: sum(PortCounters.txPackets),
+      txBytes: sum(PortCounters.txBytes),
+      txDropped: sum(PortCounters.txDropped),
+    };
+  }
+
+  flow(flow: number): FlowTotals {
+    const { flows, threads } = this.#arena.limits;
+    const at = regionAddress(this.#arena, 'flowCounters');
+    const totals = { packets: 0, bytes: 0, usedMs: 0, tcpFlags: 0 };
+    for (let t = 0; t < threads; t++) {
+      const row = at + (t * flows + flow) * FLOW_COUNTERS_STRIDE;
+      totals.packets += Number(this.#u64[(row + FlowCounters.packets) >> 3]!);
+      totals.bytes += Number(this.#u64[(row + FlowCounters.bytes) >> 3]!);
+      totals.usedMs = Math.max(totals.usedMs, this.#f64[(row + FlowCounters.usedMs) >> 3]!);
+      totals.tcpFlags |= this.#u32[(row + FlowCounters.tcpFlags) >> 2]!;
+    }
+    return totals;
+  }
+
+  /** Flows that are installed: those that are neither free nor in a thread's cache of free ones. */
+  liveFlows(): number {
+    const flows = regionAddress(this.#arena, 'flows');
+    let live = 0;
+    for (let i = 0; i < this.#arena.limits.flows; i++) live += this.#u32[(flows + i * FLOW_STRIDE) >> 2]! & 1;
+    return live;
+  }
+
+  #threads(): number[] {
+    return Array.from({ length: this.#arena.limits.threads }, (_, i) => i);
+  }
+}

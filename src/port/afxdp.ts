@@ -1,0 +1,156 @@
+/**
+ * AF_XDP port: the kernel hands over frames of one queue of an interface in memory that both sides share.
+ * The module works on the rings in place; this side opens them and makes the one system call, the kick.
+ */
+import { closeSync } from 'node:fs';
+import {
+  type Arena,
+  type Datapath,
+  FRAME_HEADROOM,
+  FRAME_SIZE,
+  PORT_STRIDE,
+  PortRecord,
+  QUEUE_SIZE,
+  regionAddress,
+  XDP_AREA,
+  XDP_QUEUE,
+  XdpQueue,
+} from '../datapath.ts';
+import { redirectQueue, XDP_MODE_GENERIC, XDP_MODE_NATIVE } from '../sys/bpf.ts';
+import { findInterface } from '../sys/interface.ts';
+import { joinPromiscuous } from '../sys/packet.ts';
+import {
+  closeXdpSocket,
+  kickTransmit,
+  openXdpSocket,
+  XDP_RING_ENTRIES,
+  type XdpRequest,
+  type XdpSocket,
+} from '../sys/xdp.ts';
+import type { AfxdpOptions, OpenPort, Port } from './port.ts';
+
+/** An Ethernet header. */
+const HEADER = 14;
+
+/**
+ * Opens the socket, attaches the program, and puts the rings where the module finds them. The kernel gets
+ * `frames` frames to receive into, at most a ring full.
+ */
+export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, frames: number): OpenPort {
+  const link = findInterface(options.interface);
+  if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
+  const longest = FRAME_SIZE - FRAME_HEADROOM - HEADER;
+  if (link.mtu > longest) {
+    throw new Error(`the MTU of ${options.interface} is ${link.mtu}; AF_XDP ports take at most ${longest}`);
+  }
+  const queueArea = regionAddress(arena, 'queues') + number * QUEUE_SIZE;
+  const { limits } = arena;
+  const request: XdpRequest = {
+    interfaceIndex: link.index,
+    queue: options.queue,
+    memory: new Uint8Array(arena.memory.buffer),
+    umem: { at: regionAddress(arena, 'frames'), bytes: limits.frames * FRAME_SIZE, chunk: FRAME_SIZE },
+    rings: queueArea,
+    ringBytes: XDP_AREA,
+  };
+  const socket = openXdpSocket(request);
+  const descriptors: number[] = [];
+  try {
+    writeQueue(arena, number, socket, Math.min(frames, XDP_RING_ENTRIES));
+    descriptors.push(joinPromiscuous(link.index));
+    descriptors.push(attach(link.index, options, socket.fd));
+  } catch (error) {
+    for (const fd of descriptors) closeSync(fd);
+    closeXdpSocket(socket.fd, request);
+    throw error;
+  }
+  return {
+    driver: { type: 'afxdp', number, fd: socket.fd },
+    mtu: link.mtu,
+    maxLength: link.mtu + HEADER,
+    close() {
+      for (const fd of descriptors.reverse()) closeSync(fd);
+      closeXdpSocket(socket.fd, request);
+    },
+  };
+}
+
+/** In the driver where it can, else in the generic path. */
+function attach(interfaceIndex: number, { mode, queue }: AfxdpOptions, fd: number): number {
+  if (mode !== 'generic') {
+    try {
+      return redirectQueue(interfaceIndex, queue, fd, XDP_MODE_NATIVE);
+    } catch (error) {
+      if (mode === 'native') throw error;
+    }
+  }
+  return redirectQueue(interfaceIndex, queue, fd, XDP_MODE_GENERIC);
+}
+
+function writeQueue(arena: Arena, number: number, socket: XdpSocket, fillTarget: number): void {
+  const { rx, tx, fill, completion } = socket;
+  const u32 = new Uint32Array(arena.memory.buffer);
+  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
+  const set = (field: number, value: number) => {
+    u32[(queue + XDP_QUEUE + field) >> 2] = value;
+  };
+  set(XdpQueue.rxProducer, rx.producer);
+  set(XdpQueue.rxConsumer, rx.consumer);
+  set(XdpQueue.rxDescriptors, rx.descriptors);
+  set(XdpQueue.txProducer, tx.producer);
+  set(XdpQueue.txConsumer, tx.consumer);
+  set(XdpQueue.txDescriptors, tx.descriptors);
+  set(XdpQueue.fillProducer, fill.producer);
+  set(XdpQueue.fillConsumer, fill.consumer);
+  set(XdpQueue.fillDescriptors, fill.descriptors);
+  set(XdpQueue.completionProducer, completion.producer);
+  set(XdpQueue.completionConsumer, completion.consumer);
+  set(XdpQueue.completionDescriptors, completion.descriptors);
+  set(XdpQueue.entries, XDP_RING_ENTRIES);
+  set(XdpQueue.fillTarget, fillTarget);
+}
+
+/** The thread's side. */
+export class AfxdpPort implements Port {
+  readonly descriptors: readonly number[];
+  readonly #datapath: Datapath;
+  readonly #number: number;
+  readonly #fd: number;
+  /** Frames are on the transmit ring that the kernel had no room for. */
+  #behind = false;
+
+  constructor(datapath: Datapath, number: number, fd: number) {
+    this.#datapath = datapath;
+    this.#number = number;
+    this.#fd = fd;
+    this.descriptors = [fd];
+  }
+
+  poll(): number {
+    if (this.#behind) this.#kick();
+    return this.#datapath.exports.xdpPoll(this.#number);
+  }
+
+  transmit(): void {
+    this.#datapath.exports.xdpTransmit(this.#number);
+    this.#kick();
+  }
+
+  /** One call sends a budget of frames; as long as that gets somewhere, the rest follows. */
+  #kick(): void {
+    let backlog = this.#datapath.exports.xdpBacklog(this.#number);
+    while (backlog > 0) {
+      kickTransmit(this.#fd);
+      const left = this.#datapath.exports.xdpBacklog(this.#number);
+      if (left >= backlog) break;
+      backlog = left;
+    }
+    this.#behind = backlog > 0;
+  }
+
+  dueMs(): number {
+    return this.#behind ? 0 : Number.POSITIVE_INFINITY;
+  }
+
+  close(): void {}
+}

@@ -1,0 +1,85 @@
+/**
+ * AF_PACKET port: any interface, its offloads left on. Whole segments and partial checksums come and go as
+ * they are; one system call receives or sends a batch.
+ */
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import {
+  type Arena,
+  BATCH,
+  type Datapath,
+  MAX_LENGTH,
+  PACKET_RX,
+  PACKET_TX,
+  PacketQueue,
+  PORT_STRIDE,
+  PortRecord,
+  regionAddress,
+} from '../datapath.ts';
+import { findInterface } from '../sys/interface.ts';
+import { hostAddress, openPacketSocket, receiveMessages, sendMessages } from '../sys/packet.ts';
+import type { OpenPort, PacketOptions, Port } from './port.ts';
+
+const { EAGAIN, ENOBUFS } = constants.errno;
+
+export function openPacket(number: number, options: PacketOptions, arena: Arena): OpenPort {
+  const link = findInterface(options.interface);
+  if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
+  const fd = openPacketSocket(link.index);
+  const u32 = new Uint32Array(arena.memory.buffer);
+  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
+  const base = hostAddress(new Uint8Array(arena.memory.buffer));
+  new BigUint64Array(arena.memory.buffer)[(queue + PacketQueue.host) >> 3] = base;
+  return {
+    driver: { type: 'packet', number, fd },
+    mtu: link.mtu,
+    maxLength: MAX_LENGTH,
+    close: () => closeSync(fd),
+  };
+}
+
+/** The thread's side. */
+export class PacketPort implements Port {
+  readonly descriptors: readonly number[];
+  readonly #datapath: Datapath;
+  readonly #number: number;
+  readonly #fd: number;
+  readonly #received: bigint;
+  readonly #sending: bigint;
+
+  constructor(datapath: Datapath, number: number, fd: number) {
+    this.#datapath = datapath;
+    this.#number = number;
+    this.#fd = fd;
+    this.descriptors = [fd];
+    const queue = datapath.u32[(datapath.portAt(number) + PortRecord.queue) >> 2]!;
+    const base = hostAddress(datapath.u8) + BigInt(queue);
+    this.#received = base + BigInt(PACKET_RX);
+    this.#sending = base + BigInt(PACKET_TX);
+  }
+
+  poll(): number {
+    const armed = this.#datapath.exports.packetArm(this.#number);
+    if (armed === 0) return 0;
+    const n = receiveMessages(this.#fd, this.#received, Math.min(armed, BATCH));
+    if (n > 0) this.#datapath.exports.packetReceived(this.#number, n);
+    return n;
+  }
+
+  transmit(): void {
+    const { exports } = this.#datapath;
+    for (let n = exports.packetFill(this.#number); n > 0; n = exports.packetFill(this.#number)) {
+      const sent = sendMessages(this.#fd, this.#sending, n);
+      if (sent > 0) exports.packetSent(this.#number, sent);
+      else exports.packetRefused(this.#number, sent === -EAGAIN || sent === -ENOBUFS);
+    }
+  }
+
+  dueMs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  close(): void {
+    this.#datapath.exports.packetDisarm(this.#number);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A match: which bits of the flow key count and what they must be.
+ *
+ * Keys, values and masks are handled as sixteen 32-bit words over the raw key bytes. WebAssembly is
+ * little-endian and so is every machine that Node.js runs on, so a word here is the word that the
+ * datapath compares; nothing is ever swapped.
+ */
+import { KEY_SIZE } from '../datapath.ts';
+import { type Field, fieldOf } from './fields.ts';
+import type { Masked } from './values.ts';
+
+export const KEY_WORDS = KEY_SIZE / 4;
+
+export const bytesOf = (words: Uint32Array): Uint8Array =>
+  new Uint8Array(words.buffer, words.byteOffset, KEY_SIZE);
+
+/** A copy of 64 key bytes as words; the bytes may lie at any address. */
+export function wordsOf(key: Uint8Array): Uint32Array {
+  const words = new Uint32Array(KEY_WORDS);
+  new Uint8Array(words.buffer).set(key.subarray(0, KEY_SIZE));
+  return words;
+}
+
+export class Match {
+  readonly value: Uint32Array;
+  readonly mask: Uint32Array;
+  /** The words whose mask is not zero. */
+  readonly words: readonly number[];
+
+  /** @param value 16 words, zero wherever `mask` is */
+  constructor(value: Uint32Array, mask: Uint32Array) {
+    this.value = value;
+    this.mask = mask;
+    this.words = [...mask.keys()].filter((word) => mask[word] !== 0);
+  }
+
+  matches(key: Uint32Array): boolean {
+    for (const word of this.words) if ((key[word]! ^ this.value[word]!) & this.mask[word]!) return false;
+    return true;
+  }
+
+  equals(other: Match): boolean {
+    return this.identity === other.identity;
+  }
+
+  /** Whether some packet matches both. */
+  overlaps(other: Match): boolean {
+    return this.words.every(
+      (word) => ((this.value[word]! ^ other.value[word]!) & this.mask[word]! & other.mask[word]!) === 0,
+    );
+  }
+
+  /** Whether every packet that matches `other` matches this as well. */
+  covers(other: Match): boolean {
+    return this.words.every((word) => {
+      const mask = this.mask[word]!;
+      return (mask & ~other.mask[word]!) === 0 && ((this.value[word]! ^ other.value[word]!) & mask) === 0;
+    });
+  }
+
+  /** Equal for equal matches only. */
+  get identity(): string {
+    return this.words.map((word) => `${word}:${this.value[word]}/${this.mask[word]}`).join();
+  }
+
+  /** What the match says of a field; the mask is zero where it says nothing. */
+  get(field: Field): Masked {
+    const at = (words: Uint32Array) =>
+      bytesOf(words)
+        .subarray(field.offset, field.offset + field.bytes)
+        .map((byte, i) => byte & field.bits[i]!);
+    return { value: at(this.value), mask: at(this.mask) };
+  }
+
+  /** The Ethernet type and IP protocol (or ARP operation), when the match pins them. */
+  get ethType(): number | undefined {
+    return this.#pinned(ETH_TYPE);
+  }
+
+  get nwProto(): number | undefined {
+    return this.#pinned(NW_PROTO);
+  }
+
+  #pinned(field: Field): number | undefined {
+    const { value, mask } = this.get(field);
+    return mask.every((byte) => byte === 0xff) ? value.reduce((sum, byte) => sum * 256 + byte, 0) : undefined;
+  }
+}
+
+const ETH_TYPE = fieldOf('eth_type');
+const NW_PROTO = fieldOf('nw_proto');

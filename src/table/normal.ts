@@ -1,0 +1,58 @@
+/**
+ * NORMAL: the packet goes where a VLAN-aware learning switch would send it (IEEE 802.1Q §8). Every port
+ * carries every VLAN, tagged; untagged packets are VLAN 0.
+ */
+import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
+import { isMulticast, type MacEntry } from './mac.ts';
+import { bytesOf } from './match.ts';
+import { type Packet, swap16, TCI_WORD } from './packet.ts';
+import type { TranslationContext } from './translate.ts';
+
+export type Verdict =
+  | { readonly kind: 'flood' }
+  | { readonly kind: 'port'; readonly port: number }
+  | { readonly kind: 'drop'; readonly reason: number };
+
+/** Frames to 01:80:c2:00:00:00 to …:0f are for the bridge itself and never forwarded (IEEE 802.1Q §8.6.3). */
+const isReserved = (mac: number): boolean => Math.floor(mac / 16) === 0x0180c200000;
+
+const VID_BITS = swap16(VLAN_PRESENT | 0x0fff);
+
+function lookAtMac(packet: Packet, offset: number): number {
+  const bytes = bytesOf(packet.words);
+  const last = (offset + 5) >> 2;
+  const first = offset >> 2;
+  // Both addresses begin or end inside a word that they share; `offset` is 8 or 14.
+  packet.look(first, offset & 3 ? 0xffff_0000 : 0xffff_ffff);
+  packet.look(last, offset & 3 ? 0xffff_ffff : 0x0000_ffff);
+  let mac = 0;
+  for (let i = 0; i < 6; i++) mac = mac * 256 + bytes[offset + i]!;
+  return mac;
+}
+
+/**
+ * Decides by the learned addresses and learns the sender's.
+ * @param refresh gets the sender's entry, to be kept alive while the flow is used
+ */
+export function forwardNormally(
+  packet: Packet,
+  context: TranslationContext,
+  refresh: Set<MacEntry>,
+): Verdict {
+  const { macs, ports, nowMs, learn } = context;
+  const destination = lookAtMac(packet, Key.ethDst);
+  const source = lookAtMac(packet, Key.ethSrc);
+  packet.look(TCI_WORD, VID_BITS);
+  const vlan = swap16(packet.words[TCI_WORD]!) & 0x0fff;
+
+  if (isReserved(destination)) return { kind: 'drop', reason: DROP_RESERVED_MULTICAST };
+  const ingress = packet.inPort;
+  if (learn && ports.has(ingress)) macs.learn(vlan, source, ingress, nowMs);
+  const sender = macs.lookup(vlan, source);
+  if (sender?.port === ingress) refresh.add(sender);
+
+  const known = isMulticast(destination) ? undefined : macs.lookup(vlan, destination);
+  if (!known || !ports.has(known.port)) return { kind: 'flood' };
+  if (known.port === ingress) return { kind: 'drop', reason: DROP_OUTPUT_TO_INGRESS };
+  return { kind: 'port', port: known.port };
+}

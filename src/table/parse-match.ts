@@ -1,0 +1,126 @@
+/**
+ * From the match part of a flow's text to a `Match`.
+ *
+ * A field's meaning may depend on the protocol (`tp_src` of an ICMP packet is its type), and the order of
+ * fields is free, so what names the protocol is read first.
+ */
+import { VLAN_PRESENT } from '../datapath.ts';
+import { type Field, fieldNames, fieldOf, fieldsNamed, meets, PROTOCOLS, type Protocol } from './fields.ts';
+import { bytesOf, KEY_WORDS, Match } from './match.ts';
+import { fail, type Item, suggestion, type Token } from './syntax.ts';
+import { type Masked, type PortNumbers, parseValue } from './values.ts';
+
+const ETH_TYPE = fieldOf('eth_type');
+const NW_PROTO = fieldOf('nw_proto');
+const VLAN_TCI = fieldOf('vlan_tci');
+
+const protocols = new Map<string, Protocol>(PROTOCOLS.flatMap((row) => row.names.map((name) => [name, row])));
+
+/** What else may stand before `actions=`; only for suggestions. */
+const PROPERTIES = ['table', 'priority', 'cookie', 'actions'];
+
+const tci = (value: number, mask: number): Masked => ({
+  value: Uint8Array.of(value >> 8, value & 0xff),
+  mask: Uint8Array.of(mask >> 8, mask & 0xff),
+});
+const TAGGED = tci(VLAN_PRESENT, VLAN_PRESENT);
+const UNTAGGED = tci(0, 0xffff);
+const isTagged = (value: Uint8Array): boolean => (value[0]! & TAGGED.value[0]!) !== 0;
+
+class Builder {
+  readonly value = new Uint32Array(KEY_WORDS);
+  readonly mask = new Uint32Array(KEY_WORDS);
+
+  /** @throws FlowError when something said before demands other bits */
+  add(field: Field, { value, mask }: Masked, at: Token): void {
+    const [values, masks] = [bytesOf(this.value), bytesOf(this.mask)];
+    for (let i = 0; i < field.bytes; i++) {
+      const byte = field.offset + i;
+      if ((values[byte]! ^ value[i]!) & masks[byte]! & mask[i]!) {
+        fail(at, `"${at.text}" contradicts what was said before`, 'a match that some packet meets');
+      }
+      values[byte]! |= value[i]!;
+      masks[byte]! |= mask[i]!;
+    }
+  }
+
+  build(): Match {
+    return new Match(this.value, this.mask);
+  }
+}
+
+const stageOf = (name: string): number =>
+  protocols.has(name) || fieldsNamed(name).includes(ETH_TYPE)
+    ? 0
+    : fieldsNamed(name).includes(NW_PROTO)
+      ? 1
+      : 2;
+
+/**
+ * The field that a name means under a match.
+ * @throws FlowError when there is no such field, or the match does not say that packets have it
+ */
+export function resolveField(name: Token, match: Match): Field {
+  const candidates = fieldsNamed(name.text);
+  if (candidates.length === 0) {
+    const near = suggestion(name.text, [...fieldNames(), ...protocols.keys(), ...PROPERTIES]);
+    fail(name, `unknown field "${name.text}"${near}`, 'a match field or "actions="');
+  }
+  const { ethType, nwProto } = match;
+  const found = candidates.find((field) => meets(field.requires, ethType, nwProto));
+  const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');
+  return found ?? fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
+}
+
+/** A value of vlan_vid has the bit that says that there is a tag, unlike one of dl_vlan. */
+export function checkVlanVid(field: Field, { value, mask }: Masked, at: Token): void {
+  if (field.name !== 'vlan_vid' || isTagged(value) || !isTagged(mask) || value.every((byte) => byte === 0))
+    return;
+  const vid = value[0]! * 256 + value[1]!;
+  fail(
+    at,
+    `vlan_vid "${at.text}" without bit 0x1000`,
+    `dl_vlan=${vid} or vlan_vid=0x${(vid | 0x1000).toString(16)}`,
+  );
+}
+
+function addField(builder: Builder, name: Token, value: Token, ports: PortNumbers): void {
+  const field = resolveField(name, builder.build());
+  if (value.text === '*' || value.text.toUpperCase() === 'ANY') return;
+  if (field.name === 'dl_vlan' && /^(0xffff|65535)$/i.test(value.text)) {
+    builder.add(VLAN_TCI, UNTAGGED, name);
+    return;
+  }
+  const masked = parseValue(value, field, ports);
+  checkVlanVid(field, masked, value);
+  if (field.onTag) builder.add(VLAN_TCI, TAGGED, name);
+  builder.add(field, masked, name);
+}
+
+/**
+ * @param items the match's fields, in any order
+ * @throws FlowError
+ */
+export function parseMatch(items: readonly Item[], ports: PortNumbers): Match {
+  const builder = new Builder();
+  for (const { name, value } of items.toSorted((a, b) => stageOf(a.name.text) - stageOf(b.name.text))) {
+    const protocol = value ? undefined : protocols.get(name.text);
+    if (protocol) {
+      const { ethType, nwProto } = protocol;
+      builder.add(
+        ETH_TYPE,
+        { value: Uint8Array.of(ethType >> 8, ethType & 0xff), mask: ETH_TYPE.bits },
+        name,
+      );
+      if (nwProto !== undefined) {
+        builder.add(NW_PROTO, { value: Uint8Array.of(nwProto), mask: NW_PROTO.bits }, name);
+      }
+    } else if (value) {
+      addField(builder, name, value, ports);
+    } else {
+      resolveField(name, builder.build());
+      fail(name, `"${name.text}" without a value`, `${name.text}=VALUE`);
+    }
+  }
+  return builder.build();
+}

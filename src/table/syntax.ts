@@ -1,0 +1,130 @@
+/**
+ * The lexical level of flow syntax: a line is cut into items (`name`, `name=value`, `name:value`,
+ * `name(value)`) that remember where they stood, so that every complaint can point at its cause.
+ */
+
+/** A piece of the text and where it stands; lines and columns count from 1. */
+export interface Token {
+  readonly text: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Item {
+  readonly name: Token;
+  readonly value: Token | undefined;
+}
+
+/** The text of a flow is wrong: where, what was found and what was expected. */
+export class FlowError extends Error {
+  readonly line: number;
+  readonly column: number;
+  readonly found: string;
+  readonly expected: string;
+
+  constructor(at: Token, found: string, expected: string) {
+    super(`line ${at.line}, column ${at.column}: ${found}; expected ${expected}`);
+    this.name = 'FlowError';
+    this.line = at.line;
+    this.column = at.column;
+    this.found = found;
+    this.expected = expected;
+  }
+}
+
+/** @throws FlowError always */
+export function fail(at: Token, found: string, expected: string): never {
+  throw new FlowError(at, found, expected);
+}
+
+/** The part of a token from `start` (counted from 0) up to `end`. */
+export const part = (token: Token, start: number, end = token.text.length): Token => ({
+  text: token.text.slice(start, end),
+  line: token.line,
+  column: token.column + start,
+});
+
+/** `"p-2"` stands for p-2; what is not quoted stands for itself. */
+export const unquoted = (text: string): string => text.replace(/^"(.*)"$/, '$1');
+
+const isSeparator = (char: string): boolean => char === ',' || char === ' ' || char === '\t' || char === '\r';
+
+/** Where the value that starts at `start` ends: at a separator outside quotes and parentheses. */
+function valueEnd(text: string, start: number): number {
+  let depth = 0;
+  let quoted = false;
+  for (let at = start; at < text.length; at++) {
+    const char = text[at]!;
+    if (char === '"') quoted = !quoted;
+    else if (quoted) continue;
+    else if (char === '(') depth++;
+    else if (char === ')') depth--;
+    else if (depth <= 0 && isSeparator(char)) return at;
+  }
+  return text.length;
+}
+
+/**
+ * Cuts a list into its items.
+ * @throws FlowError for a parenthesis that is not closed or followed by more text
+ */
+export function splitItems(list: Token): Item[] {
+  const items: Item[] = [];
+  const { text } = list;
+  let at = 0;
+  while (at < text.length) {
+    if (isSeparator(text[at]!)) {
+      at++;
+      continue;
+    }
+    const end = valueEnd(text, at);
+    const whole = part(list, at, end);
+    const cut = /^(?:"[^"]*"|[^=:("]*)/.exec(whole.text)![0].length;
+    const name = part(whole, 0, cut);
+    const mark = whole.text[cut];
+    if (mark === '(') {
+      if (!whole.text.endsWith(')')) fail(whole, `"${whole.text}"`, '")" at its end');
+      items.push({ name, value: part(whole, cut + 1, whole.text.length - 1) });
+    } else {
+      items.push({ name, value: mark === undefined ? undefined : part(whole, cut + 1) });
+    }
+    at = end;
+  }
+  return items;
+}
+
+/** Edit distance, where swapping two neighbours counts as one edit. */
+function distance(a: string, b: string): number {
+  const rows = Array.from({ length: a.length + 1 }, (_, i) => [i, ...new Array<number>(b.length).fill(0)]);
+  for (let j = 0; j <= b.length; j++) rows[0]![j] = j;
+  for (let i = 1; i <= a.length; i++) {
+    for (let j = 1; j <= b.length; j++) {
+      const change = a[i - 1] === b[j - 1] ? 0 : 1;
+      let best = Math.min(rows[i - 1]![j]! + 1, rows[i]![j - 1]! + 1, rows[i - 1]![j - 1]! + change);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, rows[i - 2]![j - 2]! + 1);
+      }
+      rows[i]![j] = best;
+    }
+  }
+  return rows[a.length]![b.length]!;
+}
+
+/** `; did you mean X?` for the nearest known name, or nothing when none is near. */
+export function suggestion(name: string, known: Iterable<string>): string {
+  let nearest = '';
+  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const edits = distance(name.toLowerCase(), candidate.toLowerCase());
+    if (edits < least) [nearest, least] = [candidate, edits];
+  }
+  return nearest && `; did you mean ${nearest}?`;
+}
+
+/** @returns the number written in decimal or 0x hexadecimal, at most `max`
+ *  @throws FlowError */
+export function parseNumber(token: Token, what: string, max: number): number {
+  const value = /^(?:0x[0-9a-f]+|0|[1-9]\d*)$/i.test(token.text) ? Number(token.text) : Number.NaN;
+  if (!(value <= max)) fail(token, `"${token.text}"`, `${what} from 0 to ${max}`);
+  return value;
+}

@@ -1,0 +1,218 @@
+/**
+ * Translation: from one packet's key to a megaflow, the mask of what decided its fate and the program
+ * that carries it out.
+ *
+ * The megaflow must be right for every packet that its mask lets in. So whatever the walk through the
+ * tables looks at goes into the mask: all that the rules hit match on, and for a rule passed over one
+ * word in which it differs, unless what is already in the mask tells the two apart.
+ */
+import {
+  DROP_FLOW,
+  DROP_NO_SUCH_PORT,
+  DROP_OUTPUT_TO_INGRESS,
+  DROP_RESERVED_MULTICAST,
+  DROP_RESUBMIT_LIMIT,
+  DROP_TABLE_MISS,
+  Key,
+} from '../datapath.ts';
+import { type Action, addsTag, type SetAction } from './action.ts';
+import { Emitter } from './emit.ts';
+import { meets } from './fields.ts';
+import type { MacEntry, MacTable } from './mac.ts';
+import { bytesOf } from './match.ts';
+import { forwardNormally } from './normal.ts';
+import { Packet } from './packet.ts';
+import type { Rule, Tables } from './table.ts';
+
+export interface TranslationContext {
+  readonly tables: Tables;
+  readonly macs: MacTable;
+  readonly ports: ReadonlyMap<number, { readonly name: string }>;
+  readonly nowMs: number;
+  /** Whether NORMAL learns senders: false when a flow is only checked or shown. */
+  readonly learn: boolean;
+}
+
+export interface Translation {
+  /** 64 bytes; a packet is in the megaflow when its key equals the translated one in these bits. */
+  readonly mask: Uint8Array;
+  /** An action program as in `opcode.ts`. */
+  readonly program: Uint32Array;
+  /** The rules hit, in order and with repeats. */
+  readonly rules: Rule[];
+  /** The senders' entries that NORMAL used, to refresh while the flow is used. */
+  readonly macs: MacEntry[];
+}
+
+/** Resubmits to the same or an earlier table inside one another, and lookups in all, as OVS limits them. */
+const DEPTH_MAX = 64;
+const LOOKUPS_MAX = 4096;
+
+/** Why nothing was sent, the most telling reason last. */
+const TELLING = [
+  DROP_FLOW,
+  DROP_TABLE_MISS,
+  DROP_RESERVED_MULTICAST,
+  DROP_OUTPUT_TO_INGRESS,
+  DROP_NO_SUCH_PORT,
+  DROP_RESUBMIT_LIMIT,
+];
+
+class Walk {
+  readonly packet: Packet;
+  readonly emitter: Emitter;
+  readonly rules: Rule[] = [];
+  readonly macs = new Set<MacEntry>();
+  reason = DROP_FLOW;
+
+  readonly #context: TranslationContext;
+  #lookups = 0;
+
+  constructor(key: Uint8Array, context: TranslationContext) {
+    this.packet = new Packet(key);
+    this.emitter = new Emitter(this.packet);
+    this.#context = context;
+  }
+
+  get hasFailed(): boolean {
+    return this.reason === DROP_RESUBMIT_LIMIT;
+  }
+
+  /** Looks the packet up in a table as if it had come in on `port`, and does what the rule says. */
+  enter(first: number, port: number, depth: number): void {
+    let ingress = port;
+    for (let table: number | undefined = first; table !== undefined; ingress = this.packet.inPort) {
+      if (depth > DEPTH_MAX || this.#lookups++ > LOOKUPS_MAX) {
+        this.#because(DROP_RESUBMIT_LIMIT);
+        return;
+      }
+      const rule = this.#lookUp(table, ingress);
+      if (!rule) this.#because(DROP_TABLE_MISS);
+      else this.rules.push(rule);
+      table = rule && this.#act(rule, depth);
+    }
+  }
+
+  #because(reason: number): void {
+    if (TELLING.indexOf(reason) > TELLING.indexOf(this.reason)) this.reason = reason;
+  }
+
+  /** The first rule that matches. The packet has its real ingress port back afterwards. */
+  #lookUp(table: number, ingress: number): Rule | undefined {
+    const { packet } = this;
+    const realIngress = packet.inPort;
+    packet.inPort = ingress;
+    const rule = this.#context.tables.rules(table).find((candidate) => this.#matches(candidate));
+    packet.inPort = realIngress;
+    return rule;
+  }
+
+  /** Whether a rule matches, with what that rests on noted as seen. */
+  #matches({ match: { words, value, mask } }: Rule): boolean {
+    const { packet } = this;
+    let differing = -1;
+    for (const word of words) {
+      const difference = (packet.words[word]! ^ value[word]!) & mask[word]!;
+      if (difference === 0) continue;
+      if (packet.isSettled(word, difference)) return false;
+      if (differing < 0) differing = word;
+    }
+    if (differing >= 0) packet.look(differing, mask[differing]!);
+    else for (const word of words) packet.look(word, mask[word]!);
+    return differing < 0;
+  }
+
+  /** @returns the table that goto_table names */
+  #act({ table, actions }: Rule, depth: number): number | undefined {
+    for (const action of actions) {
+      if (this.hasFailed) return undefined;
+      if (action.kind === 'goto') return action.table;
+      this.#do(action, table, depth);
+    }
+    return undefined;
+  }
+
+  #do(action: Exclude<Action, { kind: 'goto' }>, table: number, depth: number): void {
+    const { packet } = this;
+    switch (action.kind) {
+      case 'output':
+        this.#output(action.port);
+        break;
+      case 'inPort':
+        this.#send(packet.inPort);
+        break;
+      case 'flood':
+      case 'all':
+        this.#flood();
+        break;
+      case 'normal':
+        this.#normal();
+        break;
+      case 'set':
+        this.#set(action);
+        break;
+      case 'pushVlan':
+        packet.pushTag(action.tpid);
+        break;
+      case 'popVlan':
+        packet.popTag();
+        break;
+      case 'resubmit': {
+        const target = action.table ?? table;
+        this.enter(target, action.port ?? packet.inPort, target > table ? depth : depth + 1);
+      }
+    }
+  }
+
+  #send(port: number): void {
+    if (this.#context.ports.has(port)) this.emitter.output(port);
+    else this.#because(DROP_NO_SUCH_PORT);
+    if (this.emitter.isTooLong) this.#because(DROP_RESUBMIT_LIMIT);
+  }
+
+  #output(port: number): void {
+    if (port === this.packet.inPort) this.#because(DROP_OUTPUT_TO_INGRESS);
+    else this.#send(port);
+  }
+
+  #flood(): void {
+    this.#because(DROP_OUTPUT_TO_INGRESS);
+    for (const port of [...this.#context.ports.keys()].sort((a, b) => a - b)) {
+      if (port !== this.packet.inPort) this.#send(port);
+    }
+  }
+
+  #normal(): void {
+    const verdict = forwardNormally(this.packet, this.#context, this.macs);
+    if (verdict.kind === 'flood') this.#flood();
+    else if (verdict.kind === 'port') this.#send(verdict.port);
+    else this.#because(verdict.reason);
+  }
+
+  /** Sets a field of a packet that has it; other packets stay as they are. */
+  #set(action: SetAction): void {
+    const { packet } = this;
+    const { field, value, mask } = action;
+    if (field.offset === Key.vlanTci) {
+      packet.writeTag(value[0]! | (value[1]! << 8), mask[0]! | (mask[1]! << 8), addsTag(action));
+      return;
+    }
+    const { requires } = field;
+    if (!meets(requires, packet.ethType, requires?.protocols && packet.lookAtProtocol())) return;
+    if (requires?.protocols && packet.isLaterFragment) return;
+    packet.write(field.offset, value, mask);
+  }
+}
+
+/**
+ * Walks the tables for one packet.
+ * @param key 64 bytes as in `key.ts`
+ */
+export function translate(key: Uint8Array, context: TranslationContext): Translation {
+  const walk = new Walk(key, context);
+  walk.enter(0, walk.packet.inPort, 0);
+  const { packet, emitter, rules, reason, hasFailed } = walk;
+  const isDropped = hasFailed || emitter.outputs === 0;
+  const program = isDropped ? Emitter.drop(reason) : emitter.finish();
+  return { mask: bytesOf(packet.seen), program, rules, macs: [...walk.macs] };
+}

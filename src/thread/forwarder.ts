@@ -1,0 +1,67 @@
+/**
+ * The role of a datapath thread: collect what other threads have for its ports, poll each port, send.
+ * The same code runs on a thread of its own and inline.
+ */
+import type { Datapath } from '../datapath.ts';
+import type { Port } from '../port/port.ts';
+
+export class Forwarder {
+  readonly #datapath: Datapath;
+  /** By port number, and in the order in which they are polled. */
+  readonly #byNumber = new Map<number, Port>();
+  #ports: Port[] = [];
+
+  constructor(datapath: Datapath) {
+    this.#datapath = datapath;
+  }
+
+  attach(number: number, port: Port): void {
+    this.#byNumber.set(number, port);
+    this.#ports = [...this.#byNumber.values()];
+  }
+
+  /** Descriptors to sleep on. */
+  get descriptors(): number[] {
+    return this.#ports.flatMap((port) => port.descriptors);
+  }
+
+  /** Moves frames once around; returns how many came in. */
+  round(nowMs: number): number {
+    this.#datapath.setClock(nowMs);
+    let moved = this.finish(nowMs);
+    for (const port of this.#ports) {
+      const n = port.poll(nowMs);
+      if (n > 0) {
+        this.#transmit(nowMs);
+        moved += n;
+      }
+    }
+    return moved;
+  }
+
+  /** Sends what other threads have for this one's ports, and takes nothing in; returns how many frames. */
+  finish(nowMs: number): number {
+    const collected = this.#datapath.exports.collect();
+    if (collected > 0) this.#transmit(nowMs);
+    return collected;
+  }
+
+  #transmit(nowMs: number): void {
+    const ready = this.#datapath.exports.flush();
+    for (let i = 0; i < ready; i++) this.#byNumber.get(this.#datapath.readyPort(i))!.transmit(nowMs);
+    if (ready > 0) this.#datapath.clearReadyPorts();
+  }
+
+  /** When `round` has something to do though no descriptor is ready. */
+  dueMs(): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const port of this.#ports) due = Math.min(due, port.dueMs());
+    return due;
+  }
+
+  close(): void {
+    for (const port of this.#ports) port.close();
+    this.#byNumber.clear();
+    this.#ports = [];
+  }
+}

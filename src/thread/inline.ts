@@ -1,0 +1,85 @@
+/**
+ * The switch on this thread: the same roles, one after the other, on a virtual clock that jumps to when
+ * something is due. Nothing depends on how fast it runs, so equal input gives equal output.
+ */
+import { type Arena, Datapath } from '../datapath.ts';
+import { createDriver } from '../port/driver.ts';
+import type { DriverSpec } from '../port/port.ts';
+import { Handler } from '../upcall/handler.ts';
+import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { Engine } from './engine.ts';
+import { Forwarder } from './forwarder.ts';
+
+/** Work between two looks at the event loop. */
+const SLICE_MS = 20;
+
+export class Inline implements Engine {
+  readonly finished: Promise<void>;
+  readonly #forwarder: Forwarder;
+  readonly #handler: Handler;
+  readonly #endMs: number;
+  #nowMs = 0;
+  #stopped = false;
+
+  private constructor(forwarder: Forwarder, handler: Handler, endMs: number) {
+    this.#forwarder = forwarder;
+    this.#handler = handler;
+    this.#endMs = endMs;
+    this.finished = this.#run();
+    this.finished.catch(() => {});
+  }
+
+  /** Starts; ends by itself at `endMs` on the virtual clock, or when nothing is due any more. */
+  static async start(
+    arena: Arena,
+    drivers: DriverSpec[],
+    options: HandlerOptions,
+    endMs: number,
+  ): Promise<Inline> {
+    const datapath = new Datapath(arena, 0);
+    const forwarder = new Forwarder(datapath);
+    for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));
+    return new Inline(forwarder, new Handler(new Datapath(arena, 1), options), endMs);
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  async ask(request: HandlerRequest): Promise<HandlerReply> {
+    return this.#handler.ask(request);
+  }
+
+  async #run(): Promise<void> {
+    do await new Promise(setImmediate);
+    while (!this.#stopped && this.#slice());
+  }
+
+  /** Runs for a while; false when there is nothing left to do. */
+  #slice(): boolean {
+    const until = performance.now() + SLICE_MS;
+    while (performance.now() < until) {
+      if (this.#work(true)) continue;
+      const next = this.#forwarder.dueMs();
+      if (next > this.#endMs || next === Number.POSITIVE_INFINITY) {
+        if (Number.isFinite(this.#endMs)) this.#nowMs = this.#endMs;
+        return false;
+      }
+      this.#nowMs = Math.max(this.#nowMs, Math.min(next, this.#handler.dueMs()));
+    }
+    return true;
+  }
+
+  /** One round of each role; false when neither had anything to do. */
+  #work(receive: boolean): boolean {
+    const moved = receive ? this.#forwarder.round(this.#nowMs) : this.#forwarder.finish(this.#nowMs);
+    return moved + this.#handler.round(this.#nowMs) > 0;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.finished;
+    while (this.#work(false));
+    this.#forwarder.close();
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * A thread of the switch: joins the arena, makes its role, and goes round until it is told to finish.
+ * It never returns to the event loop: messages are read when the arena says that there are some.
+ */
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Datapath } from '../datapath.ts';
+import { createDriver } from '../port/driver.ts';
+import { Handler } from '../upcall/handler.ts';
+import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import { clockFrom } from './clock.ts';
+import { Forwarder } from './forwarder.ts';
+import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+import { Sleeper } from './sleeper.ts';
+
+/** A role as the loop sees it. */
+interface Role {
+  /** Does what there is to do; returns how much. */
+  round(nowMs: number): number;
+  /** When `round` has something to do that nobody announces. */
+  dueMs(): number;
+  /** Takes nothing more in from outside. */
+  drain(): void;
+  close(): void;
+  ask(request: HandlerRequest): HandlerReply;
+}
+
+const data = workerData as ThreadData;
+const datapath = new Datapath(data.arena, data.thread);
+const clock = clockFrom(data.clockOrigin);
+const sleeper = new Sleeper(datapath, data.doorbells);
+
+async function datapathRole(
+  drivers: Extract<ThreadData['role'], { name: 'datapath' }>['drivers'],
+): Promise<Role> {
+  const forwarder = new Forwarder(datapath);
+  for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));
+  sleeper.watch(forwarder.descriptors);
+  let draining = false;
+  return {
+    round: (nowMs) => (draining ? forwarder.finish(nowMs) : forwarder.round(nowMs)),
+    dueMs: () => (draining ? Number.POSITIVE_INFINITY : forwarder.dueMs()),
+    drain: () => {
+      draining = true;
+    },
+    close: () => forwarder.close(),
+    ask: () => {
+      throw new Error('a datapath thread has no tables');
+    },
+  };
+}
+
+async function handlerRole(handler: Handler): Promise<Role> {
+  return {
+    round: (nowMs) => handler.round(nowMs),
+    dueMs: () => handler.dueMs(),
+    drain() {},
+    close() {},
+    ask: (request) => handler.ask(request),
+  };
+}
+
+/** Answers one request; false when it is the last. */
+function answer(role: Role, request: ThreadRequest): boolean {
+  let reply: ThreadReply = { ok: [] };
+  if (request.type === 'handler') {
+    try {
+      reply = { ok: role.ask(request.request) };
+    } catch (error) {
+      const { name, message } = error as Error;
+      reply = { error: { name, message } };
+    }
+  } else {
+    role.drain();
+    while (role.round(clock()) > 0) sleeper.ringOthers();
+    sleeper.ringOthers();
+    if (request.type === 'finish') role.close();
+  }
+  data.mail.postMessage(reply);
+  return request.type !== 'finish';
+}
+
+function readMail(role: Role): boolean {
+  datapath.takeMail();
+  for (let mail = receiveMessageOnPort(data.mail); mail; mail = receiveMessageOnPort(data.mail)) {
+    if (!answer(role, mail.message as ThreadRequest)) return false;
+  }
+  return true;
+}
+
+function run(role: Role): void {
+  for (;;) {
+    if (datapath.hasMail() && !readMail(role)) return;
+    const nowMs = clock();
+    if (role.round(nowMs) > 0) {
+      sleeper.ringOthers();
+      sleeper.busy();
+    } else {
+      sleeper.idle(nowMs, role.dueMs());
+    }
+  }
+}
+
+const role =
+  data.role.name === 'datapath'
+    ? await datapathRole(data.role.drivers)
+    : await handlerRole(new Handler(datapath, data.role.options));
+data.mail.postMessage({ ok: [] } satisfies ThreadReply);
+run(role);
+datapath.exports.leave();
+data.mail.close();

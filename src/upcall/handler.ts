@@ -1,0 +1,159 @@
+/**
+ * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
+ * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
+ */
+import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
+import { MacTable } from '../table/mac.ts';
+import { formatMegaflow } from '../table/megaflow.ts';
+import { parseChange, parseFilter, parseFlows } from '../table/parse.ts';
+import { printRule } from '../table/print.ts';
+import { Tables } from '../table/table.ts';
+import { type Translation, translate } from '../table/translate.ts';
+import { credit, Megaflows } from './megaflows.ts';
+import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './request.ts';
+
+export class Handler {
+  readonly #datapath: Datapath;
+  readonly #ports: ReadonlyMap<number, { name: string }>;
+  readonly #numbers: ReadonlyMap<string, number>;
+  readonly #tables = new Tables();
+  readonly #macs: MacTable;
+  readonly #megaflows: Megaflows;
+  readonly #key = new Uint8Array(KEY_SIZE);
+  #nowMs = 0;
+
+  constructor(datapath: Datapath, options: HandlerOptions) {
+    this.#datapath = datapath;
+    this.#ports = new Map(options.ports.map(({ number, name }: PortName) => [number, { name }]));
+    this.#numbers = new Map(options.ports.map(({ number, name }: PortName) => [name, number]));
+    this.#macs = new MacTable(options.macs, options.macAgeingMs);
+    this.#megaflows = new Megaflows(datapath, this.#macs, (key) => this.#translate(key, false));
+    this.#tables.add(parseFlows(options.flows, this.#numbers), 0);
+  }
+
+  /** What translations depend on; changes when any of it does. */
+  get #generation(): number {
+    return this.#tables.generation + this.#macs.generation;
+  }
+
+  /** Takes up to a batch of misses and sees to the flows. Returns how many misses there were. */
+  round(nowMs: number): number {
+    this.#nowMs = nowMs;
+    const { exports } = this.#datapath;
+    this.#datapath.setClock(nowMs);
+    const misses = exports.takeMisses();
+    for (let i = 0; i < misses; i++) this.#handle(i);
+    if (misses > 0) exports.flush();
+    this.#macs.expire(nowMs);
+    this.#megaflows.maintain(this.#generation, nowMs);
+    exports.leave();
+    exports.reclaim();
+    return misses;
+  }
+
+  /** When `round` has something to do though no packet missed. */
+  dueMs(): number {
+    return this.#megaflows.dueMs(this.#generation);
+  }
+
+  #handle(miss: number): void {
+    const { exports } = this.#datapath;
+    const there = exports.flowOfMiss(miss) >>> 0;
+    if (there !== NONE) return exports.actByFlow(miss, there);
+    // A copy: installing masks the key in place.
+    this.#key.set(this.#datapath.key(miss));
+    const translation = this.#translate(this.#key, true);
+    const { mask, program, rules } = translation;
+    const number = this.#datapath.install(mask, this.#key, program);
+    if (number !== NONE) {
+      this.#megaflows.add(number, translation, this.#generation, this.#nowMs);
+      exports.actByFlow(miss, number);
+    } else {
+      credit(rules, 1, this.#datapath.lengthInBatch(miss));
+      this.#datapath.actByProgram(miss, program);
+    }
+  }
+
+  #translate(key: Uint8Array, learn: boolean): Translation {
+    const context = {
+      tables: this.#tables,
+      macs: this.#macs,
+      ports: this.#ports,
+      nowMs: this.#nowMs,
+      learn,
+    };
+    return translate(key, context);
+  }
+
+  /** Answers what control asks. A request that is wrong changes nothing and throws. */
+  ask(request: HandlerRequest): HandlerReply {
+    switch (request.command) {
+      case 'add':
+        this.#tables.add(parseFlows(request.text, this.#numbers), this.#nowMs);
+        return this.#changed();
+      case 'modify':
+      case 'modify-strict':
+        this.#tables.modify(
+          parseChange(request.text, this.#numbers),
+          request.command === 'modify-strict',
+          this.#nowMs,
+        );
+        return this.#changed();
+      case 'delete':
+      case 'delete-strict':
+        this.#tables.delete(parseFilter(request.text, this.#numbers), request.command === 'delete-strict');
+        return this.#changed();
+      case 'dump':
+        return this.#dump(request.text);
+      case 'flows':
+        this.#megaflows.creditAll(this.#nowMs);
+        return this.#tables
+          .dump()
+          .map((rule) => ({ text: printRule(rule, this.#nowMs), packets: rule.packets, bytes: rule.bytes }));
+      case 'megaflows':
+        return this.#showMegaflows();
+      case 'macs':
+        return [...this.#macs.entries()].map(({ vlan, mac, port }) => ({
+          vlan,
+          mac: formatMac(mac),
+          port: this.#ports.get(port)?.name ?? String(port),
+          ageSeconds: 0,
+        }));
+    }
+  }
+
+  /** Megaflows follow the tables before whoever changed them is told. */
+  #changed(): HandlerReply {
+    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
+    return [];
+  }
+
+  #dump(text: string): string[] {
+    this.#megaflows.creditAll(this.#nowMs);
+    const filter = text.trim() === '' ? undefined : parseFilter(text, this.#numbers);
+    return this.#tables.dump(filter).map((rule) => printRule(rule, this.#nowMs));
+  }
+
+  #showMegaflows(): HandlerReply {
+    this.#megaflows.creditAll(this.#nowMs);
+    return [...this.#megaflows.values()].map(({ number, translation, packets, bytes, usedMs }) => ({
+      number,
+      text: formatMegaflow(
+        this.#datapath.flowKey(number),
+        translation.mask,
+        translation.program,
+        this.#ports,
+      ),
+      packets,
+      bytes,
+      usedMs: this.#nowMs - usedMs,
+    }));
+  }
+}
+
+function formatMac(mac: number): string {
+  return mac
+    .toString(16)
+    .padStart(12, '0')
+    .replace(/..(?=.)/g, '$&:');
+}

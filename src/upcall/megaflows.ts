@@ -1,0 +1,141 @@
+/**
+ * What the handler knows of the flows it installed, and the rounds in which it looks after them: counters
+ * are credited to the rules and addresses that the traffic used, idle flows go, and flows whose translation
+ * may have changed are translated again.
+ *
+ * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
+ */
+import { type Datapath, Observer } from '../datapath.ts';
+import type { MacTable } from '../table/mac.ts';
+import type { Rule } from '../table/table.ts';
+import type { Translation } from '../table/translate.ts';
+
+export interface Megaflow {
+  readonly number: number;
+  translation: Translation;
+  /** What has been credited so far. */
+  packets: number;
+  bytes: number;
+  usedMs: number;
+  /** Of the tables and of what NORMAL has learned, when it was translated. */
+  generation: number;
+}
+
+/** An unused flow is removed after this long (as OVS's max-idle). */
+const IDLE_MS = 10_000;
+/** Rounds begin this far apart at least, and sooner only when something has changed. */
+const ROUND_MS = 500;
+const CHANGED_ROUND_MS = 5;
+const SLICE = 256;
+
+export class Megaflows {
+  readonly #datapath: Datapath;
+  readonly #observer: Observer;
+  readonly #macs: MacTable;
+  readonly #flows = new Map<number, Megaflow>();
+  readonly #retranslate: (key: Uint8Array) => Translation;
+  #round: Iterator<Megaflow> | undefined;
+  #roundEndedMs = 0;
+  #roundGeneration = 0;
+
+  constructor(datapath: Datapath, macs: MacTable, retranslate: (key: Uint8Array) => Translation) {
+    this.#datapath = datapath;
+    this.#observer = new Observer(datapath.arena);
+    this.#macs = macs;
+    this.#retranslate = retranslate;
+  }
+
+  get size(): number {
+    return this.#flows.size;
+  }
+
+  values(): Iterable<Megaflow> {
+    return this.#flows.values();
+  }
+
+  add(number: number, translation: Translation, generation: number, nowMs: number): void {
+    if (this.#flows.has(number)) return;
+    this.#flows.set(number, { number, translation, packets: 0, bytes: 0, usedMs: nowMs, generation });
+  }
+
+  /** When the next slice of work is due. */
+  dueMs(generation: number): number {
+    if (this.#round) return 0;
+    if (this.#flows.size === 0) return Number.POSITIVE_INFINITY;
+    return this.#roundEndedMs + (generation === this.#roundGeneration ? ROUND_MS : CHANGED_ROUND_MS);
+  }
+
+  /** Works on the current round for one slice, or begins one that is due. */
+  maintain(generation: number, nowMs: number): void {
+    if (!this.#round) {
+      if (nowMs < this.dueMs(generation)) return;
+      this.#round = this.#flows.values();
+      this.#roundGeneration = generation;
+    }
+    for (let i = 0; i < SLICE; i++) {
+      const { value: flow, done } = this.#round.next();
+      if (done) {
+        this.#round = undefined;
+        this.#roundEndedMs = nowMs;
+        return;
+      }
+      this.#check(flow, generation, nowMs);
+    }
+  }
+
+  /** Brings every flow up to date before returning. */
+  revalidateAll(generation: number, nowMs: number): void {
+    for (const flow of this.#flows.values()) this.#check(flow, generation, nowMs);
+    this.#roundGeneration = generation;
+  }
+
+  /** Credits what every flow has counted, so that rules' counters are exact as of now. */
+  creditAll(nowMs: number): void {
+    for (const flow of this.#flows.values()) this.#credit(flow, nowMs);
+  }
+
+  #check(flow: Megaflow, generation: number, nowMs: number): void {
+    this.#credit(flow, nowMs);
+    if (nowMs - flow.usedMs > IDLE_MS) this.#remove(flow);
+    else if (flow.generation !== generation) this.#revalidate(flow, generation);
+  }
+
+  /** The flow stays when its key is translated to the same mask and program as before. */
+  #revalidate(flow: Megaflow, generation: number): void {
+    const fresh = this.#retranslate(this.#datapath.flowKey(flow.number));
+    if (same(fresh.mask, flow.translation.mask) && same(fresh.program, flow.translation.program)) {
+      flow.translation = fresh;
+      flow.generation = generation;
+    } else {
+      this.#remove(flow);
+    }
+  }
+
+  #remove(flow: Megaflow): void {
+    this.#datapath.exports.remove(flow.number);
+    this.#flows.delete(flow.number);
+  }
+
+  #credit(flow: Megaflow, nowMs: number): void {
+    const counted = this.#observer.flow(flow.number);
+    const packets = counted.packets - flow.packets;
+    if (packets === 0) return;
+    credit(flow.translation.rules, packets, counted.bytes - flow.bytes);
+    flow.packets = counted.packets;
+    flow.bytes = counted.bytes;
+    flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
+    for (const mac of flow.translation.macs) this.#macs.refresh(mac, nowMs);
+  }
+}
+
+/** Credits rules with packets that took them. */
+export function credit(rules: readonly Rule[], packets: number, bytes: number): void {
+  for (const rule of rules) {
+    rule.packets += packets;
+    rule.bytes += bytes;
+  }
+}
+
+function same(a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
