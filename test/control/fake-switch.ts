@@ -1,5 +1,5 @@
 /** A switch that forwards nothing and remembers what it was asked: for tests of what stands in front of one. */
-import type { FlowCommand, PortRow, Shown, Summary, SwitchControl } from '../../src/control/model.ts';
+import type { FlowCommand, PortRow, Shown, Summary, SwitchControl } from '../../src/model.ts';
 
 export const PORT: PortRow = {
   number: 1,
@@ -34,10 +34,11 @@ export const SUMMARY: Summary = {
 
 export class FakeSwitch implements SwitchControl {
   readonly asked: string[] = [];
+  readonly finished = new Promise<void>(() => {});
   stopped = false;
 
   async show<What extends keyof Shown>(what: What): Promise<Shown[What][]> {
-    this.asked.push(`show ${what}`);
+    this.asked.push(`show ${String(what)}`);
     const rows: Partial<{ [Key in keyof Shown]: Shown[Key][] }> = { ports: [PORT] };
     return rows[what] ?? [];
   }
