@@ -38,6 +38,13 @@ test('a table has a head, and numbers to the right', () => {
   );
 });
 
+test('columns are as wide all the way down', () => {
+  const rows = Array.from({ length: 500 }, (_, i) => ({ name: 'c'.repeat(i % 50), value: 10 ** (i % 9) }));
+  const lines = showRows('counters', rows);
+  assert.equal(lines.length, 501);
+  assert.deepEqual(new Set(lines.map((line) => line.length)), new Set([49 + 2 + '100,000,000'.length]));
+});
+
 test('a table of nothing is its head', () => {
   assert.deepEqual(showRows('macs', []), ['vlan  address  port  age']);
 });
