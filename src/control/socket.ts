@@ -6,7 +6,7 @@
  *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
- *     → anything else                                        ← {"error":"…"}
+ *     → anything else                                        ← {"error":"…","name":"Error"}
  *
  * Sockets stand in a folder of the user's own, named after the switch: NAME.sock, NAME-2.sock, …
  */
@@ -175,11 +175,11 @@ async function* answers(
       try {
         yield line({ result: await answer(parseRequest(request), target, name) });
       } catch (error) {
-        yield line({ error: (error as Error).message });
+        yield line(failure(error));
       }
     }
   } catch (error) {
-    yield line({ error: (error as Error).message });
+    yield line(failure(error));
   }
 }
 
@@ -246,8 +246,8 @@ export async function askSwitch<const R extends Request>(path: string, request: 
   try {
     socket.write(line(request));
     for await (const text of linesOf(socket, LONGEST_ANSWER)) {
-      const { result, error } = JSON.parse(text);
-      if (error !== undefined) throw new Error(error);
+      const { result, error, name } = JSON.parse(text);
+      if (error !== undefined) throw Object.assign(new Error(error), { name });
       return result;
     }
   } catch (error) {
@@ -313,4 +313,10 @@ function ownFolder(): string {
 function isOwn(folder: string): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.getuid!() && (stat.mode & 0o022) === 0;
+}
+
+/** An error as it crosses the socket; its name tells a wrong flow from a switch that failed. */
+function failure(error: unknown): { error: string; name: string } {
+  const { name, message } = error as Error;
+  return { error: message, name };
 }
