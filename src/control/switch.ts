@@ -2,6 +2,7 @@
  * The switch as one object: opens its ports, starts its threads, answers what people ask, closes it all.
  * What cannot be opened is named with the reason, and then nothing stays open.
  */
+import { randomInt } from 'node:crypto';
 import { type Arena, type ArenaLimits, createArena, loadModule, Observer, PortTable } from '../datapath.ts';
 import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
 import type { DriverSpec, OpenPort } from '../port/port.ts';

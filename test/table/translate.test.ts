@@ -9,7 +9,7 @@ import {
   DROP_TABLE_MISS,
   OP_DROP,
   OP_END,
-} from '../../src/generated/layout.ts';
+} from '../../src/datapath.ts';
 import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
