@@ -10,7 +10,16 @@
 import { Key } from '../flow/key';
 import { update, updatePartial } from './checksum';
 import { FRAME_PARTIAL, Frame } from './frame';
-import { PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from './headers';
+import {
+  ETH_HEADER,
+  PROTO_ICMPV6,
+  PROTO_TCP,
+  PROTO_UDP,
+  TYPE_ARP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+  VLAN_TAG,
+} from './headers';
 
 /** The EtherType in front of the network header, as stored. */
 function networkType(frame: Frame): u16 {
@@ -34,9 +43,9 @@ function setBytes(at: usize, value: u32, mask: u32): void {
   store<u32>(at, (load<u32>(at) & ~mask) | value);
 }
 
-/** Key bytes 4 and 5 are the tag's; nothing to do when the frame has none. The present bit is not its own. */
+/** Key bytes 4 and 5 are the outer tag's, if there is one. The present bit is not its own. */
 function setVlan(frame: Frame, value: u32, mask: u32): void {
-  if (frame.l3 != 18) return;
+  if (<u32>frame.l3 < ETH_HEADER + VLAN_TAG) return;
   const at = frame.data + 14;
   const tag = mask & 0xffef;
   store<u16>(at, <u16>((load<u16>(at) & ~tag) | (value & tag)));
