@@ -1,8 +1,6 @@
-/** What passes an interface, as tcpdump sees it: VLAN tags where they were on the wire. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** What comes in at a host, as tcpdump sees it: VLAN tags where they were on the wire. */
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { TestContext } from 'node:test';
-import { end } from '../../src/lab/command.ts';
 import type { LabHost } from './lab.ts';
 
 const FILE_HEADER = 24;
@@ -16,21 +14,10 @@ export interface Sniffer {
   find(wanted: (frame: Buffer) => boolean): Promise<Buffer>;
 }
 
-/** Sniffs what comes in at a host, or with `here` passes an interface out here. `filter` as in pcap-filter(7). */
-export async function sniff(
-  t: TestContext,
-  where: LabHost | { here: string },
-  ...filter: string[]
-): Promise<Sniffer> {
-  const argv = (device: string, ...more: string[]) => [
-    ...['-n', '-U', '-w', '-', '-i', device, '--immediate-mode', ...more],
-    ...filter,
-  ];
-  const child =
-    'here' in where
-      ? spawn('tcpdump', argv(where.here))
-      : where.spawn('tcpdump', argv('eth0', '-Q', 'in'), { stdio: 'pipe' });
-  t.after(() => end(child));
+/** Sniffs what comes in at a host, until the test ends; `filter` as in pcap-filter(7). */
+export async function sniff(host: LabHost, ...filter: string[]): Promise<Sniffer> {
+  const options = ['-n', '-U', '-w', '-', '-i', 'eth0', '-Q', 'in', '--immediate-mode'];
+  const child = host.spawn('tcpdump', [...options, ...filter], { stdio: 'pipe' });
   const sniffer = new Reader(child);
   await sniffer.listening();
   return sniffer;
