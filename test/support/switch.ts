@@ -21,7 +21,6 @@ export interface TestConfig {
   ports: Record<string, object>;
   flows?: string;
   threads?: object;
-  macAgeingSeconds?: number;
 }
 
 export interface TestSwitch {
@@ -85,14 +84,24 @@ export async function withSwitch<T>(
   return result;
 }
 
-/** Runs a switch that is expected to fail at once. */
-export async function failingSwitch(
+/** How else a switch is started. */
+interface Command {
+  /** Before `node`: a program that runs it. */
+  before?: string[];
+  /** Options of node. */
+  node?: string[];
+  /** Options of `heddle run`. */
+  more?: string[];
+}
+
+/** Runs a switch to its end, which it finds by itself: it fails, or has a duration. */
+export async function runSwitch(
   config: TestConfig,
-  { before = [], node = [] }: { before?: string[]; node?: string[] } = {},
+  { before = [], node = [], more = [] }: Command = {},
 ): Promise<Outcome> {
   const files = configFiles(config);
   try {
-    const argv = [...before, process.execPath, ...node, HEDDLE, 'run', files.config, '--json'];
+    const argv = [...before, process.execPath, ...node, HEDDLE, 'run', files.config, '--json', ...more];
     return await attempt(argv, { timeoutMs: READY_MS });
   } finally {
     files.remove();
