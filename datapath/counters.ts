@@ -23,6 +23,7 @@ export const COUNT_UPCALLS: u32 = 7;
 export const COUNT_SLEEPS: u32 = 8;
 export const COUNT_SEGMENTED: u32 = 9; // frames cut into segments in software
 export const COUNT_CHECKSUMS_COMPLETED: u32 = 10;
+export const COUNT_JOINED: u32 = 12; // frames taken into others for a port that takes whole segments
 export const COUNT_UPCALLS_HANDLED: u32 = 11; // by the handler; the others wait or were refused
 
 export const COUNTERS: u32 = 96;
@@ -59,8 +60,8 @@ export function count(which: u32, n: u64): void {
   store<u64>(counter(which), load<u64>(counter(which)) + n);
 }
 
-export function countDrop(reason: u32, isCopy: bool): void {
-  count((isCopy ? COPIES_DROPPED : DROPPED) + reason, 1);
+export function countDrop(reason: u32, isCopy: bool, n: u64): void {
+  count((isCopy ? COPIES_DROPPED : DROPPED) + reason, n);
 }
 
 export function portCounters(port: u32): PortCounters {

@@ -6,6 +6,7 @@
 export { install, reclaim, remove } from './flow/install';
 export { enter, leave } from './memory/epoch';
 export { attach, ring } from './memory/thread';
+export { coalesce } from './packet/coalesce';
 export { giveFrame, takeFrame } from './packet/frame';
 export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
 export { hostPrepare, hostSent } from './port/host';

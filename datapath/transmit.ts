@@ -12,7 +12,8 @@ import { isUp, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from '
 
 /** Ends a frame that goes nowhere. */
 export function drop(number: u32, reason: u32): void {
-  countDrop(reason, (frameAt(number).flags & FRAME_COPY) != 0);
+  const frame = frameAt(number);
+  countDrop(reason, (frame.flags & FRAME_COPY) != 0, 1 + frame.joined);
   giveFrame(number);
 }
 
@@ -27,7 +28,7 @@ export function countSent(frame: Frame, port: u32, packets: u32, bytes: u32): vo
   const counters = portCounters(port);
   counters.txPackets += packets;
   counters.txBytes += bytes;
-  count(frame.flags & FRAME_COPY ? COUNT_COPIES_FORWARDED : COUNT_FORWARDED, 1);
+  count(frame.flags & FRAME_COPY ? COUNT_COPIES_FORWARDED : COUNT_FORWARDED, 1 + frame.joined);
 }
 
 /** Puts a frame on the transmit queue of `port`. */

@@ -65,6 +65,7 @@ interface Exports {
   xdpPoll(port: number): number;
   xdpTransmit(port: number): void;
   xdpBacklog(port: number): number;
+  coalesce(port: number): number;
   packetArm(port: number): number;
   packetDisarm(port: number): void;
   packetReceived(port: number, messages: number): void;

@@ -12,6 +12,7 @@ import {
   COUNT_COPIED,
   COUNT_COPIES_FORWARDED,
   COUNT_FORWARDED,
+  COUNT_JOINED,
   COUNT_RECEIVED,
   COUNT_SEGMENTED,
   COUNT_SLEEPS,
@@ -49,6 +50,7 @@ const NAMED: Record<string, number> = {
   upcallsHandled: COUNT_UPCALLS_HANDLED,
   sleeps: COUNT_SLEEPS,
   segmented: COUNT_SEGMENTED,
+  joined: COUNT_JOINED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
 };
 
@@ -65,6 +67,7 @@ export interface Totals {
   upcallsHandled: number;
   sleeps: number;
   segmented: number;
+  joined: number;
   checksumsCompleted: number;
   /** By reason, only those that occurred. */
   dropped: Record<string, number>;

@@ -59,6 +59,6 @@ export function execute(number: u32, pc: usize): void {
 function sendCopy(number: u32, port: u32): void {
   const copy = copyFrame(frameAt(number));
   count(COUNT_COPIED, 1);
-  if (copy == NONE) countDrop(DROP_NO_FRAMES, true);
+  if (copy == NONE) countDrop(DROP_NO_FRAMES, true, 1);
   else enqueue(copy, port);
 }

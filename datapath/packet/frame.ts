@@ -33,7 +33,8 @@ export class Frame {
   reserved: u8;
   segmentSize: u16;
   number: u32;
-  pad44: u32;
+  joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
+  pad46: u16;
   pad48: u64;
   pad56: u64;
 }
@@ -64,13 +65,19 @@ export function frameOf(address: usize): u32 {
   return <u32>(address - map.frames) / FRAME_SIZE;
 }
 
-/** Makes the frame empty: no data, full headroom, no offloads. */
-export function clear(frame: Frame): void {
-  frame.data = frame.base + FRAME_HEADROOM;
-  frame.length = 0;
+/** Makes it one whole packet, as it came off a wire. */
+export function makePlain(frame: Frame): void {
   frame.flags = 0;
   frame.segmentType = SEGMENT_NONE;
   frame.segmentSize = 0;
+  frame.joined = 0;
+}
+
+/** Makes the frame empty: no data, full headroom, no offloads. */
+function clear(frame: Frame): void {
+  frame.data = frame.base + FRAME_HEADROOM;
+  frame.length = 0;
+  makePlain(frame);
 }
 
 /** An empty frame with room for `length` bytes behind the headroom, or NONE when there is none. */

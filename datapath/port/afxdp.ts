@@ -26,6 +26,7 @@ import {
   Frame,
   frameAt,
   giveFrame,
+  makePlain,
   SEGMENT_NONE,
   takeFrame,
 } from '../packet/frame';
@@ -77,8 +78,7 @@ export function xdpPoll(port: u32): u32 {
     frame.data = map.frames + address;
     frame.length = load<u32>(descriptor, 8);
     frame.port = port;
-    frame.flags = 0;
-    frame.segmentType = SEGMENT_NONE;
+    makePlain(frame);
     setFrameIn(i, number);
   }
   if (n != 0) atomic.store<u32>(queue.rxConsumer, consumer + n);

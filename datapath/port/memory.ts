@@ -8,7 +8,7 @@
  */
 import { BATCH, setFrameIn } from '../batch';
 import { DROP_TRANSMIT_QUEUE_FULL } from '../drop';
-import { frameAt } from '../packet/frame';
+import { frameAt, makePlain } from '../packet/frame';
 import { process } from '../process';
 import { countSent, dropAtPort } from '../transmit';
 import { portAt, queued, transmitQueue } from './port';
@@ -37,7 +37,7 @@ export function memoryPoll(port: u32): u32 {
     const number = load<u32>(slot(queue, queue.tail + i));
     const frame = frameAt(number);
     frame.port = port;
-    frame.flags = 0;
+    makePlain(frame);
     setFrameIn(i, number);
   }
   queue.tail += n;

@@ -9,7 +9,7 @@
  * Whole segments and partial checksums pass as they are; the kernel behind the socket finishes what its
  * device cannot. Each receiving slot holds a large frame while the port is up.
  *
- * QUEUE_SIZE bytes at PortRecord.queue: the record below, then the receiving and the sending slots. The
+ * PACKET_QUEUE bytes behind PortRecord.queue: the record below, then the receiving and the sending slots. The
  * port's owner alone uses it; addresses in it are the process's, for the kernel.
  */
 import { BATCH, setFrameIn } from '../batch';
@@ -30,7 +30,7 @@ import { segmentCount } from '../packet/segment';
 import { pushVlan } from '../packet/vlan';
 import { process } from '../process';
 import { countSent, dropAtPort } from '../transmit';
-import { portAt, queued, transmitQueue } from './port';
+import { PACKET_QUEUE, portAt, queued, transmitQueue } from './port';
 
 @unmanaged
 export class PacketQueue {
@@ -71,7 +71,7 @@ const CONTROL: usize = 112;
 const CONTROL_SIZE: u64 = 64;
 const FRAME_NUMBER: usize = 192;
 
-/** Arena offset, from PortRecord.queue, of the message arrays that the system calls take. */
+/** Offset from the record of the message arrays that the system calls take, and of their slots. */
 export const PACKET_RX: u32 = 4096;
 export const PACKET_TX: u32 = 12288;
 export const PACKET_RX_SLOTS: u32 = 32768;
@@ -87,7 +87,7 @@ const PACKET_AUXDATA: u32 = 8;
 const STATUS_VLAN: u32 = 0x10;
 
 function queueOf(port: u32): PacketQueue {
-  return changetype<PacketQueue>(portAt(port).queue);
+  return changetype<PacketQueue>(portAt(port).queue + PACKET_QUEUE);
 }
 
 /** Message `i` of the array at `array`; messages are contiguous, their slots lie apart. */

@@ -16,7 +16,10 @@ export class PortRecord {
 export const PORT_STRIDE: u32 = 64;
 
 /** Each port has this much arena for rings or messages that it shares with the kernel. */
-export const QUEUE_SIZE: u32 = 262144;
+export const QUEUE_SIZE: u32 = 524288;
+
+/** Its second half is for packet sockets, whatever the first is for. */
+export const PACKET_QUEUE: u32 = 262144;
 
 export const PORT_NONE: u32 = 0;
 export const PORT_UP: u32 = 1;

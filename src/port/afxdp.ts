@@ -18,7 +18,7 @@ import {
 } from '../datapath.ts';
 import { redirectQueue, XDP_MODE_GENERIC, XDP_MODE_NATIVE } from '../sys/bpf.ts';
 import { findInterface } from '../sys/interface.ts';
-import { joinPromiscuous } from '../sys/packet.ts';
+import { openPacketSocket } from '../sys/packet.ts';
 import {
   closeXdpSocket,
   kickTransmit,
@@ -27,6 +27,7 @@ import {
   type XdpRequest,
   type XdpSocket,
 } from '../sys/xdp.ts';
+import { PacketSender, tellHostAddress } from './packet.ts';
 import type { AfxdpOptions, OpenPort, Port } from './port.ts';
 
 /** An Ethernet header. */
@@ -58,7 +59,8 @@ export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, f
   const descriptors: number[] = [];
   try {
     writeQueue(arena, number, socket, Math.min(frames, XDP_RING_ENTRIES));
-    descriptors.push(joinPromiscuous(link.index));
+    tellHostAddress(arena, number);
+    descriptors.push(openPacketSocket(link.index, false));
     descriptors.push(attach(link.index, options, socket.fd));
   } catch (error) {
     for (const fd of descriptors) closeSync(fd);
@@ -66,7 +68,7 @@ export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, f
     throw error;
   }
   return {
-    driver: { type: 'afxdp', number, fd: socket.fd },
+    driver: { type: 'afxdp', number, fd: socket.fd, sender: link.takesSegments ? descriptors[0] : undefined },
     mtu: link.mtu,
     maxLength: link.mtu + HEADER,
     close() {
@@ -117,14 +119,17 @@ export class AfxdpPort implements Port {
   readonly #datapath: Datapath;
   readonly #number: number;
   readonly #fd: number;
+  /** Only where the interface takes whole segments: elsewhere joining them costs more than it saves. */
+  readonly #sender: PacketSender | undefined;
   /** Frames are on the transmit ring that the kernel had no room for. */
   #behind = false;
 
-  constructor(datapath: Datapath, number: number, fd: number) {
+  constructor(datapath: Datapath, number: number, fd: number, sender: number | undefined) {
     this.#datapath = datapath;
     this.#number = number;
     this.#fd = fd;
     this.descriptors = [fd];
+    if (sender !== undefined) this.#sender = new PacketSender(datapath, number, sender);
   }
 
   poll(): number {
@@ -132,7 +137,15 @@ export class AfxdpPort implements Port {
     return this.#datapath.exports.xdpPoll(this.#number);
   }
 
+  /**
+   * Segments of one connection that came together go as one, through a packet socket: then the kernel does
+   * its work for them once. What is on the ring already goes first, so that nothing overtakes.
+   */
   transmit(): void {
+    if (this.#sender && !this.#behind && this.#datapath.exports.coalesce(this.#number) > 0) {
+      this.#sender.transmit();
+      return;
+    }
     this.#datapath.exports.xdpTransmit(this.#number);
     this.#kick();
   }

@@ -10,7 +10,7 @@ export async function createDriver(datapath: Datapath, spec: DriverSpec): Promis
     }
     case 'afxdp': {
       const { AfxdpPort } = await import('./afxdp.ts');
-      return new AfxdpPort(datapath, spec.number, spec.fd);
+      return new AfxdpPort(datapath, spec.number, spec.fd, spec.sender);
     }
     case 'traffic': {
       const { TrafficPort } = await import('./traffic.ts');

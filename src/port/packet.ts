@@ -9,6 +9,7 @@ import {
   BATCH,
   type Datapath,
   MAX_LENGTH,
+  PACKET_QUEUE,
   PACKET_RX,
   PACKET_TX,
   PacketQueue,
@@ -25,11 +26,8 @@ const { EAGAIN, ENOBUFS } = constants.errno;
 export function openPacket(number: number, options: PacketOptions, arena: Arena): OpenPort {
   const link = findInterface(options.interface);
   if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
-  const fd = openPacketSocket(link.index);
-  const u32 = new Uint32Array(arena.memory.buffer);
-  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
-  const base = hostAddress(new Uint8Array(arena.memory.buffer));
-  new BigUint64Array(arena.memory.buffer)[(queue + PacketQueue.host) >> 3] = base;
+  const fd = openPacketSocket(link.index, true);
+  tellHostAddress(arena, number);
   return {
     driver: { type: 'packet', number, fd },
     mtu: link.mtu,
@@ -38,41 +36,72 @@ export function openPacket(number: number, options: PacketOptions, arena: Arena)
   };
 }
 
+/** Tells the module where the arena is in the process, for the addresses in its messages. */
+export function tellHostAddress(arena: Arena, number: number): void {
+  const u32 = new Uint32Array(arena.memory.buffer);
+  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
+  const base = hostAddress(new Uint8Array(arena.memory.buffer));
+  new BigUint64Array(arena.memory.buffer)[(queue + PACKET_QUEUE + PacketQueue.host) >> 3] = base;
+}
+
+/** Sends the frames queued for a port through a packet socket. */
+export class PacketSender {
+  readonly #datapath: Datapath;
+  readonly #number: number;
+  readonly #fd: number;
+  readonly #messages: bigint;
+
+  constructor(datapath: Datapath, number: number, fd: number) {
+    this.#datapath = datapath;
+    this.#number = number;
+    this.#fd = fd;
+    this.#messages = messagesAt(datapath, number, PACKET_TX);
+  }
+
+  transmit(): void {
+    const { exports } = this.#datapath;
+    for (let n = exports.packetFill(this.#number); n > 0; n = exports.packetFill(this.#number)) {
+      const sent = sendMessages(this.#fd, this.#messages, n);
+      if (sent > 0) exports.packetSent(this.#number, sent);
+      else exports.packetRefused(this.#number, sent === -EAGAIN || sent === -ENOBUFS);
+    }
+  }
+}
+
+/** Host address of one of a port's message arrays. */
+function messagesAt(datapath: Datapath, number: number, array: number): bigint {
+  const queue = datapath.u32[(datapath.portAt(number) + PortRecord.queue) >> 2]!;
+  return hostAddress(datapath.u8) + BigInt(queue + PACKET_QUEUE + array);
+}
+
 /** The thread's side. */
 export class PacketPort implements Port {
   readonly descriptors: readonly number[];
   readonly #datapath: Datapath;
   readonly #number: number;
   readonly #fd: number;
-  readonly #received: bigint;
-  readonly #sending: bigint;
+  readonly #messages: bigint;
+  readonly #sender: PacketSender;
 
   constructor(datapath: Datapath, number: number, fd: number) {
     this.#datapath = datapath;
     this.#number = number;
     this.#fd = fd;
     this.descriptors = [fd];
-    const queue = datapath.u32[(datapath.portAt(number) + PortRecord.queue) >> 2]!;
-    const base = hostAddress(datapath.u8) + BigInt(queue);
-    this.#received = base + BigInt(PACKET_RX);
-    this.#sending = base + BigInt(PACKET_TX);
+    this.#messages = messagesAt(datapath, number, PACKET_RX);
+    this.#sender = new PacketSender(datapath, number, fd);
   }
 
   poll(): number {
     const armed = this.#datapath.exports.packetArm(this.#number);
     if (armed === 0) return 0;
-    const n = receiveMessages(this.#fd, this.#received, Math.min(armed, BATCH));
+    const n = receiveMessages(this.#fd, this.#messages, Math.min(armed, BATCH));
     if (n > 0) this.#datapath.exports.packetReceived(this.#number, n);
     return n;
   }
 
   transmit(): void {
-    const { exports } = this.#datapath;
-    for (let n = exports.packetFill(this.#number); n > 0; n = exports.packetFill(this.#number)) {
-      const sent = sendMessages(this.#fd, this.#sending, n);
-      if (sent > 0) exports.packetSent(this.#number, sent);
-      else exports.packetRefused(this.#number, sent === -EAGAIN || sent === -ENOBUFS);
-    }
+    this.#sender.transmit();
   }
 
   dueMs(): number {

@@ -30,7 +30,7 @@ export interface CaptureOptions {
 /** What a thread needs to drive a port: structured-clonable. */
 export type DriverSpec =
   | { type: 'packet'; number: number; fd: number }
-  | { type: 'afxdp'; number: number; fd: number }
+  | { type: 'afxdp'; number: number; fd: number; sender: number | undefined }
   | { type: 'traffic'; number: number; options: TrafficOptions }
   | { type: 'capture'; number: number; options: CaptureOptions };
 

@@ -6,6 +6,8 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFMTU = 0x8921;
+const SIOCETHTOOL = 0x8946;
+const ETHTOOL_GTSO = 0x1e;
 const IFF_UP = 1;
 const NAME_LENGTH = 16;
 
@@ -14,6 +16,8 @@ export interface Interface {
   index: number;
   mtu: number;
   up: boolean;
+  /** Whether it takes TCP segments whole (`ethtool -k`: tcp-segmentation-offload). */
+  takesSegments: boolean;
 }
 
 /** @throws Error naming the interface when there is none, SystemError when it cannot be read. */
@@ -23,14 +27,35 @@ export function findInterface(name: string): Interface {
   const fd = check(libc().socket(AF_INET, SOCK_DGRAM, 0), 'socket');
   try {
     const ask = (request: number, what: string) => {
-      const ifreq = Buffer.alloc(40);
-      ifreq.write(name, 0, NAME_LENGTH - 1, 'latin1');
+      const ifreq = named(name);
       check(libc().ioctl(fd, request, ifreq), what);
       return ifreq.readInt32LE(NAME_LENGTH);
     };
     const flags = ask(SIOCGIFFLAGS, 'SIOCGIFFLAGS');
-    return { name, index, mtu: ask(SIOCGIFMTU, 'SIOCGIFMTU'), up: (flags & IFF_UP) !== 0 };
+    return {
+      name,
+      index,
+      mtu: ask(SIOCGIFMTU, 'SIOCGIFMTU'),
+      up: (flags & IFF_UP) !== 0,
+      takesSegments: takesSegments(fd, name),
+    };
   } finally {
     closeSync(fd);
   }
+}
+
+/** A `struct ifreq` that names an interface. */
+function named(name: string): Buffer {
+  const ifreq = Buffer.alloc(40);
+  ifreq.write(name, 0, NAME_LENGTH - 1, 'latin1');
+  return ifreq;
+}
+
+/** An interface that cannot be asked takes none. */
+function takesSegments(fd: number, name: string): boolean {
+  const value = Buffer.alloc(8); // struct ethtool_value: command, data
+  value.writeUInt32LE(ETHTOOL_GTSO, 0);
+  const ifreq = named(name);
+  ifreq.writeBigUInt64LE(libc().address(value), NAME_LENGTH);
+  return libc().ioctl(fd, SIOCETHTOOL, ifreq) === 0 && value.readUInt32LE(4) !== 0;
 }

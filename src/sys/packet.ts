@@ -13,7 +13,6 @@ const SOL_PACKET = 263;
 const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_AUXDATA = 8;
 const PACKET_VNET_HDR = 15;
-const PACKET_QDISC_BYPASS = 20;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const MSG_DONTWAIT = 0x40;
@@ -21,18 +20,21 @@ const MSG_DONTWAIT = 0x40;
 /** Room for a hundred whole segments; more would only make a flood's backlog take longer to work off. */
 const BUFFER_BYTES = 8 << 20;
 
-/** Opens a socket that sees all that arrives at an interface, and nothing that it sends. @throws SystemError. */
-export function openPacketSocket(interfaceIndex: number): number {
+/**
+ * Opens a socket that sends on an interface and, if `receives`, sees all that arrives there, whoever it is
+ * for, and nothing that is sent. The interface is promiscuous until it is closed. @throws SystemError.
+ */
+export function openPacketSocket(interfaceIndex: number, receives: boolean): number {
   const fd = check(libc().socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), 'AF_PACKET socket');
   try {
-    for (const option of [PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING]) {
+    for (const option of [PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING]) {
       check(libc().setsockopt(fd, SOL_PACKET, option, int32(1), 4), `packet option ${option}`);
     }
     for (const option of [SO_SNDBUFFORCE, SO_RCVBUFFORCE]) {
       check(libc().setsockopt(fd, SOL_SOCKET, option, int32(BUFFER_BYTES), 4), 'socket buffer');
     }
     addPromiscuous(fd, interfaceIndex);
-    bind(fd, interfaceIndex);
+    bind(fd, interfaceIndex, receives ? ETH_P_ALL : 0);
     return fd;
   } catch (error) {
     closeSync(fd);
@@ -40,10 +42,10 @@ export function openPacketSocket(interfaceIndex: number): number {
   }
 }
 
-function bind(fd: number, interfaceIndex: number): void {
+function bind(fd: number, interfaceIndex: number, protocol: number): void {
   const address = Buffer.alloc(20);
   address.writeUInt16LE(AF_PACKET, 0);
-  address.writeUInt16BE(ETH_P_ALL, 2);
+  address.writeUInt16BE(protocol, 2);
   address.writeInt32LE(interfaceIndex, 4);
   check(libc().bind(fd, address, address.length), 'binding the packet socket');
 }
@@ -54,18 +56,6 @@ function addPromiscuous(fd: number, interfaceIndex: number): void {
   request.writeInt32LE(interfaceIndex, 0);
   request.writeUInt16LE(PACKET_MR_PROMISC, 4);
   check(libc().setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request, 16), 'promiscuous mode');
-}
-
-/** A socket that does nothing but keep an interface promiscuous while it is open. */
-export function joinPromiscuous(interfaceIndex: number): number {
-  const fd = check(libc().socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), 'AF_PACKET socket');
-  try {
-    addPromiscuous(fd, interfaceIndex);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
 }
 
 /** Receives into at most `count` messages at host address `messages`; 0 when there is nothing. */

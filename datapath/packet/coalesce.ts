@@ -1,0 +1,184 @@
+/**
+ * Joins TCP segments that follow each other into one whole segment, for a port behind which the kernel cuts
+ * it again or passes it on whole: so the far side's work is done once a batch instead of once a packet.
+ *
+ *     queue   [ Eth IP TCP 1..1448 ][ Eth IP TCP 1449..2896 ][ … ]   same connection, same acknowledgement
+ *     joined  [ Eth IP TCP 1 ··········································· 64 KiB ]   segmentSize 1448
+ *
+ * What cutting would not restore is never joined: the packets must be equal in every header field but
+ * length, identification, sequence number, PSH and checksums; each but the last must be full; and their
+ * checksums are verified first, because cutting makes new ones.
+ */
+import { COUNT_JOINED, count } from '../counters';
+import { NONE } from '../memory/arena';
+import { portAt, queued, setQueued, transmitQueue } from '../port/port';
+import { fold, sum, update } from './checksum';
+import {
+  FRAME_CHECKED,
+  FRAME_COPY,
+  FRAME_HEADROOM,
+  FRAME_PARTIAL,
+  Frame,
+  frameAt,
+  giveFrame,
+  LARGE_FRAME_SIZE,
+  SEGMENT_NONE,
+  SEGMENT_TCP4,
+  SEGMENT_TCP6,
+  takeFrame,
+} from './frame';
+import { be16, be32, IPV6_HEADER, PROTO_TCP, putBe16, TYPE_IPV4, TYPE_IPV6 } from './headers';
+
+/** Longest joined packet, network header included: what its length field can say. */
+const LONGEST: u32 = 65535;
+const ACK: u8 = 0x10;
+const PSH: u8 = 0x08;
+
+/** Joins what can be joined in the transmit queue of `port`. Returns how many frames are gone into others. */
+export function coalesce(port: u32): u32 {
+  const queue = transmitQueue(port);
+  let kept: u32 = 0;
+  const longest = portAt(port).maxLength;
+  for (let i: u32 = 0; i < queue.count; i++) {
+    const number = queued(queue, i);
+    if (kept != 0 && frameAt(number).length <= longest) {
+      const joined = join(queued(queue, kept - 1), number);
+      if (joined != NONE) {
+        setQueued(queue, kept - 1, joined);
+        continue;
+      }
+    }
+    setQueued(queue, kept++, number);
+  }
+  const gone = queue.count - kept;
+  if (gone != 0) count(COUNT_JOINED, gone);
+  queue.count = kept;
+  return gone;
+}
+
+/** Appends `next` to `number`, which moves to a large frame if it is not in one. Returns its number, or NONE. */
+function join(number: u32, next: u32): u32 {
+  const segment = frameAt(number);
+  const packet = frameAt(next);
+  const headers = tcpHeaders(packet);
+  if (headers == 0 || !follows(segment, packet, headers)) return NONE;
+  if (!checksumGood(packet)) return NONE;
+  if (segment.segmentType == SEGMENT_NONE) {
+    if (!checksumGood(segment)) return NONE;
+    number = begin(segment, number, headers);
+    if (number == NONE) return NONE;
+  }
+  append(frameAt(number), packet, headers);
+  giveFrame(next);
+  return number;
+}
+
+/** Bytes up to the payload of a plain TCP data segment: ACK and perhaps PSH, no IP options; else 0. */
+function tcpHeaders(frame: Frame): u32 {
+  if (frame.flags & FRAME_PARTIAL || frame.segmentType != SEGMENT_NONE || frame.l4 == 0) return 0;
+  const ip = frame.data + frame.l3;
+  const type = load<u16>(ip - 2);
+  if (type == TYPE_IPV4) {
+    // No options, not a fragment; the protocol is TCP.
+    if (load<u8>(ip) != 0x45 || be16(ip + 6) & 0x3fff || load<u8>(ip + 9) != PROTO_TCP) return 0;
+    if (be16(ip + 2) + frame.l3 != frame.length) return 0;
+  } else if (type == TYPE_IPV6) {
+    if (load<u8>(ip + 6) != PROTO_TCP || be16(ip + 4) + IPV6_HEADER + frame.l3 != frame.length) return 0;
+  } else return 0;
+  const tcp = frame.data + frame.l4;
+  if ((load<u8>(tcp + 13) & ~PSH) != ACK || load<u8>(tcp + 12) & 15) return 0;
+  const headers = <u32>frame.l4 + ((<u32>load<u8>(tcp + 12) >>> 4) << 2);
+  return headers < frame.length ? headers : 0;
+}
+
+/** Whether `packet`, whose headers are `headers` long, goes on where `segment` ends. */
+function follows(segment: Frame, packet: Frame, headers: u32): bool {
+  const plain = segment.segmentType == SEGMENT_NONE;
+  if (plain && tcpHeaders(segment) != headers) return false;
+  if (segment.l3 != packet.l3 || segment.l4 != packet.l4) return false;
+  if ((segment.flags ^ packet.flags) & FRAME_COPY) return false;
+  const held = segment.length - headers;
+  const size = plain ? held : <u32>segment.segmentSize;
+  const more = packet.length - headers;
+  if (held % size != 0 || more > size || segment.length - segment.l3 + more > LONGEST) return false;
+  return sameConnection(segment, packet, headers, held) && sameNetwork(segment, packet, held / size);
+}
+
+/** Equal Ethernet and TCP headers but for PSH, which must not have come yet, and the sequence, which goes on. */
+function sameConnection(segment: Frame, packet: Frame, headers: u32, held: u32): bool {
+  if (memory.compare(segment.data, packet.data, segment.l3) != 0) return false;
+  const a = segment.data + segment.l4;
+  const b = packet.data + packet.l4;
+  if (load<u32>(a) != load<u32>(b) || load<u32>(a, 8) != load<u32>(b, 8)) return false;
+  if (be32(b + 4) != be32(a + 4) + held) return false;
+  if (load<u8>(a + 12) != load<u8>(b + 12) || load<u8>(a + 13) != (load<u8>(b + 13) & ~PSH)) return false;
+  if (load<u16>(a + 14) != load<u16>(b + 14)) return false;
+  return memory.compare(a + 18, b + 18, headers - segment.l4 - 18) == 0;
+}
+
+/** Equal network headers but for length, checksum and the identification, which counts up or means nothing. */
+function sameNetwork(segment: Frame, packet: Frame, packets: u32): bool {
+  const a = segment.data + segment.l3;
+  const b = packet.data + packet.l3;
+  if (load<u16>(a) != load<u16>(b)) return false;
+  if (load<u16>(a - 2) == TYPE_IPV6) {
+    return load<u16>(a, 2) == load<u16>(b, 2) && memory.compare(a + 6, b + 6, IPV6_HEADER - 6) == 0;
+  }
+  if (load<u32>(a, 6) != load<u32>(b, 6) || load<u64>(a, 12) != load<u64>(b, 12)) return false;
+  // RFC 6864 §4.1: the identification of a datagram that may not be fragmented has no meaning.
+  const dontFragment = load<u8>(a, 6) & 0x40;
+  return dontFragment != 0 || be16(b + 4) == ((be16(a + 4) + packets) & 0xffff);
+}
+
+/** The sum over addresses, protocol and length that every TCP checksum begins with (RFC 9293 §3.1). */
+function pseudoHeader(frame: Frame): u64 {
+  const ip = frame.data + frame.l3;
+  const addresses = load<u16>(ip - 2) == TYPE_IPV6 ? sum(ip + 8, 32) : sum(ip + 12, 8);
+  const length = frame.length - frame.l4;
+  return addresses + ((<u64>PROTO_TCP) << 8) + <u64>bswap<u16>(<u16>length);
+}
+
+function checksumGood(frame: Frame): bool {
+  if (frame.flags & FRAME_CHECKED) return true;
+  return fold(pseudoHeader(frame) + sum(frame.data + frame.l4, frame.length - frame.l4)) == 0xffff;
+}
+
+/** Moves a packet to a large frame as the first of a segment. Returns that frame's number, or NONE. */
+function begin(packet: Frame, number: u32, headers: u32): u32 {
+  const large = takeFrame(LARGE_FRAME_SIZE - FRAME_HEADROOM);
+  if (large == NONE) return NONE;
+  const segment = frameAt(large);
+  memory.copy(segment.data, packet.data, packet.length);
+  segment.length = packet.length;
+  segment.port = packet.port;
+  segment.flags = packet.flags | FRAME_PARTIAL;
+  segment.l3 = packet.l3;
+  segment.l4 = packet.l4;
+  segment.checksumStart = packet.l4;
+  segment.checksumOffset = 16;
+  const v6 = load<u16>(packet.data + packet.l3 - 2) == TYPE_IPV6;
+  segment.segmentType = v6 ? SEGMENT_TCP6 : SEGMENT_TCP4;
+  segment.segmentSize = <u16>(packet.length - headers);
+  segment.joined = packet.joined;
+  giveFrame(number);
+  return large;
+}
+
+function append(segment: Frame, packet: Frame, headers: u32): void {
+  const more = packet.length - headers;
+  memory.copy(segment.data + segment.length, packet.data + headers, more);
+  segment.length += more;
+  segment.joined += packet.joined + 1;
+  const ip = segment.data + segment.l3;
+  const length = segment.length - segment.l3;
+  if (segment.segmentType == SEGMENT_TCP6) {
+    putBe16(ip + 4, length - IPV6_HEADER);
+  } else {
+    const before = load<u32>(ip);
+    putBe16(ip + 2, length);
+    update(ip + 10, before, load<u32>(ip));
+  }
+  const tcp = segment.data + segment.l4;
+  store<u8>(tcp + 13, load<u8>(tcp + 13) | (load<u8>(packet.data + packet.l4 + 13) & PSH));
+  store<u16>(tcp + 16, <u16>fold(pseudoHeader(segment)));
+}
