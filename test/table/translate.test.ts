@@ -190,7 +190,7 @@ test('NORMAL floods to what it does not know and learns who spoke', () => {
   assert.equal(actionsOf('actions=NORMAL', tagged, macs), '2,3,10');
   assert.equal(run('actions=NORMAL', tcp.replace(B, A), macs).program[1], DROP_OUTPUT_TO_INGRESS);
   assert.deepEqual(
-    run('actions=NORMAL', tcp, macs).macs.map(({ port, vlan }) => [port, vlan]),
+    run('actions=NORMAL', tcp, macs).senders.map(({ port, vlan }) => [port, vlan]),
     [[1, 0]],
   );
 });
