@@ -3,7 +3,15 @@
  * What cannot be opened is named with the reason, and then nothing stays open.
  */
 import { randomInt } from 'node:crypto';
-import { type Arena, type ArenaLimits, createArena, loadModule, Observer, PortTable } from '../datapath.ts';
+import {
+  type Arena,
+  type ArenaLimits,
+  createArena,
+  loadModule,
+  Observer,
+  PortTable,
+  RING_SLOTS,
+} from '../datapath.ts';
 import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
 import type { DriverSpec, OpenPort } from '../port/port.ts';
 import type { TrafficOptions } from '../port/traffic/hosts.ts';
@@ -51,14 +59,17 @@ function hashSeed({ threads }: Config): number {
   return threads === 'inline' ? 1 : randomInt(2 ** 32);
 }
 
-/** Large frames are for ports with whole segments; each receives into a batch of them at a time. */
+/**
+ * Large frames are for ports with whole segments; each receives into a batch of them at a time. Full queues
+ * for the handler, one from each thread, do not take the last: what needs no handler passes.
+ */
 function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLimits {
   return {
     threads: datapaths + 1,
     ports: Math.max(limits.ports, ...ports.map(({ number }) => number)) + 1,
     flows: limits.flows,
     frames: limits.frames,
-    largeFrames: Math.max(limits.frames >> 4, 512 * (datapaths + 1)),
+    largeFrames: Math.max(limits.frames >> 4, 512 * (datapaths + 1)) + RING_SLOTS * datapaths,
   };
 }
 

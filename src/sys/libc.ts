@@ -5,24 +5,16 @@
  * held by whoever passed it: the collector knows nothing of the kernel's interest.
  */
 import { createRequire } from 'node:module';
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorMap } from 'node:util';
 
 /** A system call failed. `code` is the errno's name, such as EPERM. */
 export class SystemError extends Error {
   readonly code: string;
   constructor(call: string, errno: number) {
-    const code = errnoName(errno);
-    super(`${call}: ${code}`);
+    const [code, reason] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'failed'];
+    super(`${call}: ${reason} (${code})${code === 'EPERM' ? '; ports of the kernel need root' : ''}`);
     this.name = 'SystemError';
     this.code = code;
-  }
-}
-
-function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return `errno ${errno}`;
   }
 }
 

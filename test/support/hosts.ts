@@ -69,3 +69,13 @@ export async function sendsFrames(host: LabHost, ...frames: string[]): Promise<v
   const args = frames.map((hex) => hex.replaceAll(' ', ''));
   await succeeds(host, process.execPath, program('raw'), ...args);
 }
+
+/** Sends as many small packets as it can, then returns how many that were. Kinds as in host/flood.ts. */
+export async function floods(
+  host: LabHost,
+  kind: 'udp' | 'strangers',
+  address: string,
+  seconds: number,
+): Promise<number> {
+  return Number(await succeeds(host, process.execPath, program('flood'), kind, address, String(seconds)));
+}

@@ -3,27 +3,28 @@ import test from 'node:test';
 import { MAC_AGEING_MS, MacTable } from '../../src/table/mac.ts';
 
 const station = 0x0200_0000_000a;
+const onPort = (port: number, mac = station, vlan = 0) => ({ vlan, mac, port });
 
 test('a station is found on the port and VLAN where it was heard', () => {
   const macs = new MacTable();
-  macs.learn({ vlan: 5, mac: station, port: 1 }, 0);
+  macs.learn(onPort(1, station, 5), 0);
   assert.equal(macs.lookup(5, station)?.port, 1);
   assert.equal(macs.lookup(6, station), undefined);
 });
 
 test('a multicast address is no station', () => {
   const macs = new MacTable();
-  macs.learn({ vlan: 0, mac: 0x0100_5e00_0001, port: 1 }, 0);
+  macs.learn(onPort(1, 0x0100_5e00_0001), 0);
   assert.equal(macs.size, 0);
 });
 
 test('the generation counts bindings that are added, moved or removed, not those refreshed', () => {
   const macs = new MacTable();
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 0);
+  macs.learn(onPort(1), 0);
   assert.equal(macs.generation, 1);
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 5);
+  macs.learn(onPort(1), 5);
   assert.equal(macs.generation, 1);
-  macs.learn({ vlan: 0, mac: station, port: 2 }, 7);
+  macs.learn(onPort(2), 7);
   assert.equal(macs.generation, 2);
   macs.forgetPort(1);
   assert.equal(macs.generation, 2);
@@ -33,9 +34,9 @@ test('the generation counts bindings that are added, moved or removed, not those
 
 test('a station that is not heard is forgotten after the ageing time', () => {
   const macs = new MacTable();
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 0);
-  macs.learn({ vlan: 0, mac: station + 1, port: 1 }, 10);
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 20);
+  macs.learn(onPort(1), 0);
+  macs.learn(onPort(1, station + 1), 10);
+  macs.learn(onPort(1), 20);
   assert.equal(macs.expire(MAC_AGEING_MS + 9), 0);
   assert.equal(macs.expire(MAC_AGEING_MS + 10), 1);
   assert.equal(macs.lookup(0, station)?.heardMs, 20);
@@ -43,19 +44,21 @@ test('a station that is not heard is forgotten after the ageing time', () => {
   assert.equal(macs.size, 0);
 });
 
-test('what was heard longer ago than what is known is no news', () => {
+test('what was heard before what is known changes nothing', () => {
   const macs = new MacTable();
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 10);
-  macs.learn({ vlan: 0, mac: station, port: 2 }, 5);
-  assert.equal(macs.lookup(0, station)?.port, 1);
+  macs.learn(onPort(1), 10);
+  macs.learn(onPort(2), 9);
+  assert.deepEqual(macs.lookup(0, station), { ...onPort(1), heardMs: 10 });
+  macs.learn(onPort(2), 10);
+  assert.equal(macs.lookup(0, station)?.port, 2);
 });
 
 test('a full table forgets the station longest unheard', () => {
   const macs = new MacTable(2);
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 0);
-  macs.learn({ vlan: 0, mac: station + 1, port: 1 }, 1);
-  macs.learn({ vlan: 0, mac: station, port: 1 }, 2);
-  macs.learn({ vlan: 0, mac: station + 2, port: 1 }, 3);
+  macs.learn(onPort(1), 0);
+  macs.learn(onPort(1, station + 1), 1);
+  macs.learn(onPort(1), 2);
+  macs.learn(onPort(1, station + 2), 3);
   assert.deepEqual(
     [...macs.entries()].map(({ mac }) => mac),
     [station, station + 2],
