@@ -98,8 +98,8 @@ export function unlink(flow: Flow): void {
   atomic.store<u32>(place, flow.next);
   atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
   const subtable = subtableAt(flow.subtable);
-  subtable.emptyEpoch = currentEpoch();
   atomic.store<u32>(changetype<usize>(subtable), subtable.flows - 1);
+  subtable.emptyEpoch = currentEpoch(); // read after the store: who saw a flow here entered in it or before
 }
 
 /** The live flow with exactly this mask and masked key, or null. Under the lock. */

@@ -1,0 +1,250 @@
+/** The classifier and the life of flows in it, against a Map. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  MAX_SUBTABLES,
+  NONE,
+  OP_DROP,
+  OP_END,
+  OP_OUTPUT,
+  OP_POP_VLAN,
+  OP_PUSH_VLAN,
+  OP_SET,
+  POOL_BLOCKS,
+  POOL_FLOWS,
+  PROGRAM_WORDS,
+} from '../../src/datapath.ts';
+import { flowNumber, masked, matches, readProgram } from '../support/flows.ts';
+import { Rig } from '../support/rig.ts';
+import { pick, type Random, seeded, word } from '../support/seeded.ts';
+
+const DROP = Uint32Array.of(OP_DROP, 0, OP_END);
+const OUTPUT_LONG = Uint32Array.from([...Array.from({ length: 511 }, () => [OP_OUTPUT, 1]).flat(), OP_END]);
+
+interface TwinFlow {
+  mask: Uint8Array;
+  key: Uint8Array;
+  program: number[];
+  number: number;
+}
+
+const hex = (...parts: Uint8Array[]): string => Buffer.concat(parts).toString('hex');
+
+/** The number of the flow that takes `key`, or NONE. */
+function lookUp(
+  { datapath, keyAddress }: { datapath: Rig['datapath']; keyAddress: number },
+  key: Uint8Array,
+) {
+  datapath.u8.set(key, keyAddress);
+  const found = datapath.exports.classify(keyAddress);
+  return found === 0 ? NONE : flowNumber(datapath, found);
+}
+
+const place = (rig: Rig) => ({ datapath: rig.datapath, keyAddress: rig.keyAddress() });
+
+/** Keys of so few values in so few places that flows and packets meet. */
+const PLACES = [0, 5, 8, 20, 27, 33, 47, 63];
+function randomKey(random: Random): Uint8Array {
+  const key = new Uint8Array(64);
+  for (const at of PLACES) key[at] = random.below(3);
+  return key;
+}
+
+function randomMask(random: Random): Uint8Array {
+  const mask = new Uint8Array(64);
+  for (const at of PLACES) mask[at] = pick(random, [0, 0, 0xff, 0x02]);
+  return mask;
+}
+
+function randomProgram(random: Random): number[] {
+  const program: number[] = [];
+  const most = pick(random, [1, 14, 15, 16, 17, 80, 300, PROGRAM_WORDS]);
+  while (true) {
+    const operation = pick(random, [
+      [OP_OUTPUT, random.below(8)],
+      [OP_SET, 4 * (1 + random.below(15)), word(random), word(random)],
+      [OP_PUSH_VLAN, word(random)],
+      [OP_POP_VLAN],
+      [OP_DROP, random.below(26)],
+    ]);
+    if (program.length + operation.length >= most) return [...program, OP_END];
+    program.push(...operation);
+  }
+}
+
+test(
+  'finds what a Map finds, whatever is installed and removed',
+  seeded((random) => {
+    const rig = new Rig({ flows: 4096 });
+    const { handler } = rig;
+    const at = place(rig);
+    const twin = new Map<string, TwinFlow>();
+    for (let i = 0; i < 20_000; i++) {
+      const doing = random.fraction();
+      if (doing < 0.25) {
+        const mask = randomMask(random);
+        const key = randomKey(random);
+        const program = randomProgram(random);
+        const name = hex(mask, masked(key, mask));
+        const number = handler.install(mask, key, Uint32Array.from(program));
+        const there = twin.get(name);
+        if (there) {
+          assert.equal(number, there.number, 'the flow that is there');
+        } else if (number !== NONE) {
+          assert.deepEqual(readProgram(handler, number), program);
+          assert.ok(![...twin.values()].some((flow) => flow.number === number), 'a number in use');
+          twin.set(name, { mask, key: masked(key, mask), program, number });
+        }
+      } else if (doing < 0.45 && twin.size > 0) {
+        const [name, flow] = pick(random, [...twin]);
+        assert.deepEqual(readProgram(handler, flow.number), flow.program);
+        handler.exports.remove(flow.number);
+        twin.delete(name);
+      } else if (doing < 0.5) {
+        rig.reclaim();
+      } else {
+        const key = randomKey(random);
+        const expected = [...twin.values()].filter((flow) => matches(key, flow.mask, flow.key));
+        const found = lookUp(at, key);
+        if (expected.length === 0) assert.equal(found, NONE);
+        else assert.ok(expected.some(({ number }) => number === found));
+      }
+    }
+    assert.equal(rig.observer.liveFlows(), twin.size);
+    for (const { number, mask, key, program } of twin.values()) {
+      assert.deepEqual(Buffer.from(handler.flowMask(number)), Buffer.from(mask));
+      assert.deepEqual(Buffer.from(handler.flowKey(number)), Buffer.from(key));
+      assert.deepEqual(readProgram(handler, number), program);
+      handler.exports.remove(number);
+    }
+    rig.reclaim();
+    rig.checkNoFlows();
+  }),
+);
+
+const keyOf = (n: number): Uint8Array => {
+  const key = new Uint8Array(64);
+  new DataView(key.buffer).setUint32(32, n);
+  return key;
+};
+const ALL = new Uint8Array(64).fill(0xff);
+
+test('when flows run out, install gives none, and all come back', () => {
+  const rig = new Rig({ flows: 512 });
+  const { handler } = rig;
+  for (let round = 0; round < 3; round++) {
+    const numbers = Array.from({ length: 512 }, (_, n) => handler.install(ALL, keyOf(n), DROP));
+    assert.equal(new Set(numbers).size, 512);
+    assert.ok(!numbers.includes(NONE));
+    assert.equal(handler.install(ALL, keyOf(512), DROP), NONE);
+    assert.equal(handler.install(ALL, keyOf(7), DROP), numbers[7], 'what is there needs no room');
+    assert.equal(lookUp(place(rig), keyOf(512)), NONE);
+    for (const number of numbers) handler.exports.remove(number);
+    assert.equal(handler.install(ALL, keyOf(512), DROP), NONE, 'not before two epochs have passed');
+    rig.reclaim();
+    rig.checkNoFlows();
+  }
+});
+
+test('when blocks run out, install gives none and keeps nothing', () => {
+  const rig = new Rig({ flows: 512 });
+  const { handler } = rig;
+  const numbers: number[] = [];
+  for (let n = 0; ; n++) {
+    const before = [rig.free(POOL_FLOWS), rig.free(POOL_BLOCKS)];
+    const number = handler.install(ALL, keyOf(n), OUTPUT_LONG);
+    if (number === NONE) {
+      assert.deepEqual([rig.free(POOL_FLOWS), rig.free(POOL_BLOCKS)], before);
+      assert.equal(lookUp(place(rig), keyOf(n)), NONE);
+      break;
+    }
+    numbers.push(number);
+  }
+  assert.ok(numbers.length >= 512 / 20);
+  const short = handler.install(ALL, keyOf(9999), DROP);
+  assert.notEqual(short, NONE, 'a program that needs no block');
+  for (const number of [short, ...numbers]) {
+    if (number !== short) assert.deepEqual(readProgram(handler, number), [...OUTPUT_LONG]);
+    handler.exports.remove(number);
+  }
+  rig.reclaim();
+  rig.checkNoFlows();
+});
+
+test('when subtables run out, install gives none; empty ones take new masks', () => {
+  const rig = new Rig({ flows: 1024 });
+  const { handler } = rig;
+  const maskOf = (n: number) => {
+    const mask = keyOf(n);
+    mask[0] = 0xff;
+    return mask;
+  };
+  for (let round = 0; round < 3; round++) {
+    const first = 1 + 10_000 * round;
+    const numbers = Array.from({ length: MAX_SUBTABLES }, (_, n) =>
+      handler.install(maskOf(first + n), ALL, DROP),
+    );
+    assert.ok(!numbers.includes(NONE));
+    assert.equal(handler.install(maskOf(first + MAX_SUBTABLES), ALL, DROP), NONE);
+    for (const number of numbers) handler.exports.remove(number);
+    assert.equal(handler.install(maskOf(first + MAX_SUBTABLES), ALL, DROP), NONE, 'not before two epochs');
+    rig.reclaim();
+    rig.checkNoFlows();
+  }
+});
+
+test('a flow that starts anew starts with no packets', () => {
+  const rig = new Rig();
+  rig.open(1, 2);
+  const everything = new Uint8Array(64);
+  const number = rig.handler.install(everything, everything, Uint32Array.of(OP_OUTPUT, 2, OP_END));
+  rig.receive(1, [new Uint8Array(60), new Uint8Array(70)]);
+  assert.deepEqual([rig.observer.flow(number).packets, rig.observer.flow(number).bytes], [2, 130]);
+  rig.handler.exports.remove(number);
+  rig.reclaim();
+  const again = Array.from({ length: 1024 }, (_, n) => rig.handler.install(ALL, keyOf(n), DROP));
+  assert.ok(again.includes(number));
+  assert.equal(rig.observer.flow(number).packets, 0);
+});
+
+// Epochs
+
+test('a record is not reused while a thread that may have found it is in the same batch', () => {
+  const rig = new Rig({ flows: 512 });
+  const { handler, datapath } = rig;
+  const reuse = (n: number) => {
+    for (let i = 0; i < 10; i++) {
+      handler.exports.enter();
+      handler.exports.reclaim();
+    }
+    return handler.install(ALL, keyOf(n), DROP);
+  };
+  const numbers = Array.from({ length: 512 }, (_, n) => handler.install(ALL, keyOf(n), DROP));
+  datapath.exports.enter();
+  assert.equal(lookUp(place(rig), keyOf(3)), numbers[3]);
+  handler.exports.remove(numbers[3]!);
+  assert.equal(reuse(1000), NONE, 'the reader is still in its batch');
+  assert.deepEqual(readProgram(datapath, numbers[3]!), [...DROP]);
+  datapath.exports.enter();
+  assert.equal(reuse(1000), numbers[3], 'the reader has begun another, which cannot find it');
+
+  datapath.exports.enter();
+  handler.exports.remove(numbers[4]!);
+  assert.equal(reuse(1001), NONE);
+  datapath.exports.leave();
+  assert.equal(reuse(1001), numbers[4], 'a thread that sleeps holds nothing');
+});
+
+test('a thread that left and never came back does not keep others from reclaiming', () => {
+  const rig = new Rig({ threads: 4, flows: 1024 });
+  const { handler } = rig;
+  for (const { exports } of rig.threads) exports.enter();
+  rig.threads[1]!.exports.leave();
+  const number = handler.install(ALL, keyOf(1), DROP);
+  handler.exports.remove(number);
+  for (let i = 0; i < 4; i++) {
+    for (const { thread, exports } of rig.threads) if (thread !== 1) exports.enter();
+    handler.exports.reclaim();
+  }
+  rig.checkNoFlows();
+});
