@@ -23,6 +23,7 @@ export const COUNT_UPCALLS: u32 = 7;
 export const COUNT_SLEEPS: u32 = 8;
 export const COUNT_SEGMENTED: u32 = 9; // frames cut into segments in software
 export const COUNT_CHECKSUMS_COMPLETED: u32 = 10;
+export const COUNT_UPCALLS_HANDLED: u32 = 11; // by the handler; the others wait or were refused
 
 export const COUNTERS: u32 = 96;
 const DROPPED: u32 = 32;

@@ -5,6 +5,7 @@
 
 import { execute } from './action/execute';
 import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { COUNT_BATCHES, COUNT_UPCALLS_HANDLED, count } from './counters';
 import { classify } from './flow/classifier';
 import { flowAt, flowNumber } from './flow/flow';
 import { map, NONE } from './memory/arena';
@@ -24,6 +25,10 @@ export function takeMisses(): u32 {
     for (let i = min<u32>(min<u32>(available(source), share), BATCH - n); i > 0; i--) {
       setFrameIn(n++, get(source));
     }
+  }
+  if (n != 0) {
+    count(COUNT_UPCALLS_HANDLED, n);
+    count(COUNT_BATCHES, 1);
   }
   return parseAll(n);
 }

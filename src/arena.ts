@@ -2,7 +2,6 @@
  * Lays out the arena: one shared memory sized from the limits, the map of its regions at its beginning,
  * every pool full. Address space is reserved; pages are touched when they are used.
  */
-import { randomInt } from 'node:crypto';
 import {
   ARENA_MAP,
   ARENA_REGIONS,
@@ -111,10 +110,10 @@ function bucketCount(flows: number): number {
 }
 
 /**
- * Makes an arena in which no thread has started yet.
+ * Makes an arena in which no thread has started yet. `hashSeed`, 32 bits, salts the hashes of flow keys.
  * @throws RangeError when the limits are out of bounds or need more than 4 GiB.
  */
-export function createArena(module: WebAssembly.Module, limits: ArenaLimits): Arena {
+export function createArena(module: WebAssembly.Module, limits: ArenaLimits, hashSeed: number): Arena {
   checkLimits(limits);
   const { regions, bytes } = plan(limits);
   const pages = Math.ceil(bytes / WASM_PAGE);
@@ -137,7 +136,7 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits): Ar
   set('bucketMask', bucketCount(limits.flows) - 1);
   set('frameCount', limits.frames);
   set('largeFrameCount', limits.largeFrames);
-  set('hashSeed', randomInt(2 ** 32));
+  set('hashSeed', hashSeed);
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
   fillPools(arena, u32);

@@ -16,6 +16,7 @@ import {
   COUNT_SEGMENTED,
   COUNT_SLEEPS,
   COUNT_UPCALLS,
+  COUNT_UPCALLS_HANDLED,
   COUNTERS,
   DROP_REASONS,
   FLOW_COUNTERS_STRIDE,
@@ -45,6 +46,7 @@ const NAMED: Record<string, number> = {
   cacheHits: COUNT_CACHE_HITS,
   classifierHits: COUNT_CLASSIFIER_HITS,
   upcalls: COUNT_UPCALLS,
+  upcallsHandled: COUNT_UPCALLS_HANDLED,
   sleeps: COUNT_SLEEPS,
   segmented: COUNT_SEGMENTED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
@@ -60,6 +62,7 @@ export interface Totals {
   cacheHits: number;
   classifierHits: number;
   upcalls: number;
+  upcallsHandled: number;
   sleeps: number;
   segmented: number;
   checksumsCompleted: number;

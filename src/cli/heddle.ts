@@ -82,6 +82,9 @@ function version(): string {
   return JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')).version;
 }
 
+/** Names of errors that mean wrong input, also when a running switch says so. */
+const WRONG_INPUT = ['ConfigError', 'FlowError'];
+
 /** Says what went wrong, and returns the exit code for it. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
@@ -93,5 +96,5 @@ function report(error: unknown): number {
   if (name === 'ConfigError') console.error(message);
   else console.error(`heddle: ${message}`);
   if (process.env.HEDDLE_DEBUG) console.error(error);
-  return name === 'ConfigError' || error instanceof UsageError ? 2 : 1;
+  return WRONG_INPUT.includes(name) || error instanceof UsageError ? 2 : 1;
 }

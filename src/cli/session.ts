@@ -30,19 +30,17 @@ export async function runInForeground(
   control: SwitchControl,
   session: Session,
 ): Promise<void> {
-  // With an inline switch the duration is on its own clock, and it tells when that has passed.
-  const ended = Promise.race([
-    untilEnd(config.threads === 'inline' ? undefined : session.duration),
-    control.finished,
-  ]);
   let socket: ControlServer | undefined;
+  let view: NodeJS.Timeout | undefined;
   try {
     socket = await openControl(config, control);
+    // With an inline switch the duration is on its own clock, and it tells when that has passed.
+    const ended = untilEnd(control.finished, config.threads === 'inline' ? undefined : session.duration);
     console.error(`heddle: ${readyLine(config, socket)}`);
-    const view = session.json ? undefined : startView(control);
+    if (!session.json) view = startView(control);
     await ended;
-    clearInterval(view);
   } finally {
+    clearInterval(view);
     await socket?.close();
     await control.stop();
   }
@@ -51,7 +49,7 @@ export async function runInForeground(
   else await print('', ...summaryText(summary));
 }
 
-function untilEnd(duration: number | undefined): Promise<unknown> {
+function untilEnd(finished: Promise<void>, duration: number | undefined): Promise<unknown> {
   const signalled = new Promise<void>((resolve) => {
     let interrupts = 0;
     process.on('SIGINT', () => {
@@ -65,7 +63,7 @@ function untilEnd(duration: number | undefined): Promise<unknown> {
     // Keeps the process alive even when nothing else would.
     timer = duration === undefined ? setInterval(() => {}, 1 << 30) : setTimeout(resolve, duration * 1000);
   });
-  return Promise.race([signalled, elapsed, stdoutClosed]).finally(() => clearTimeout(timer));
+  return Promise.race([finished, signalled, elapsed, stdoutClosed]).finally(() => clearTimeout(timer));
 }
 
 function readyLine({ name, ports, threads }: Config, socket: ControlServer | undefined): string {

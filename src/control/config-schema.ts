@@ -81,7 +81,7 @@ const afxdp = section({
 const traffic = section({
   type: z.literal('traffic'),
   ...common,
-  hosts: whole(1, 65_534).default(10),
+  hosts: whole(1, 10_000).default(10),
   connectionsPerSecond: real(0, 1_000_000).default(100),
   seed: whole(0, 0xffff_ffff).optional(),
   network: network.default('10.0.0.0/16'),
@@ -125,8 +125,8 @@ const limits = section({
   macs: whole(16, 1_048_576).default(8192),
 });
 
-/** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has a process number more. */
-const CONTROL = 'none or the path of a socket, at most 99 bytes';
+/** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has seven more. */
+const CONTROL = 'none or the path of a socket, at most 100 bytes';
 
 export const configFile = section({
   name: text(
@@ -141,7 +141,7 @@ export const configFile = section({
   flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).default('actions=NORMAL'),
   control: z
     .string({ error: CONTROL })
-    .refine((path) => path.length > 0 && Buffer.byteLength(path) <= 99, { error: CONTROL })
+    .refine((path) => path.length > 0 && Buffer.byteLength(path) <= 100, { error: CONTROL })
     .optional(),
   macAgeingSeconds: whole(1, 86_400).default(300),
 });

@@ -12,10 +12,14 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  visit,
 } from 'yaml';
 import { ConfigError, describe, type Place, type Problem } from './config-error.ts';
 
 export type Path = readonly PropertyKey[];
+
+/** Values that aliases may stand for, all in all: what a few lines can expand to is bounded. */
+const MOST_ALIASED = 100;
 
 export class Source {
   readonly file: string;
@@ -34,20 +38,24 @@ export class Source {
       prettyErrors: false,
       logLevel: 'error',
     });
-    const broken = this.#document.errors.map(({ message, pos }) => ({
-      file,
-      ...this.#place(pos[0]),
-      path: '',
-      found: `text that is not YAML (${message.split('\n')[0]})`,
-      expected: 'YAML 1.2',
-    }));
+    const broken = this.#document.errors.map(({ message, pos }) => this.#notYaml(message, pos[0]));
+    visit(this.#document, {
+      Alias: (_, alias) => {
+        const known = alias.resolve(this.#document) !== undefined;
+        if (!known) broken.push(this.#notYaml(`no anchor ${alias.source}`, alias.range?.[0] ?? 0));
+      },
+    });
     if (broken.length > 0) throw new ConfigError(broken);
     try {
-      this.value = this.#document.toJS({ maxAliasCount: 100 });
+      this.value = this.#document.toJS({ maxAliasCount: MOST_ALIASED });
     } catch (error) {
-      const found = `aliases that cannot be resolved (${(error as Error).message})`;
-      throw new ConfigError([{ file, path: '', found, expected: 'YAML 1.2' }]);
+      throw new ConfigError([this.#notYaml((error as Error).message, 0)]);
     }
+  }
+
+  #notYaml(why: string, offset: number): Problem {
+    const found = `text that is not YAML (${why.split('\n')[0]})`;
+    return { file: this.file, ...this.#place(offset), path: '', found, expected: 'YAML 1.2' };
   }
 
   /** The value at `path` is wrong; when it is missing, the key that should contain it is pointed at. */

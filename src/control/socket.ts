@@ -6,10 +6,11 @@
  *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
- *     → anything else                                        ← {"error":"…"}
+ *     → anything else                                        ← {"error":"…","name":"Error"}
  *
  * Sockets stand in a folder of the user's own, named after the switch: NAME.sock, NAME-2.sock, …
  */
+import { randomBytes } from 'node:crypto';
 import { linkSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -94,18 +95,20 @@ export async function serveControl(path: string, target: SwitchControl): Promise
   const clients = new Set<Socket>();
   // Half open: a client that has said all it wants to say still gets its answers.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    if (clients.size >= MOST_CLIENTS) return socket.end(line({ error: `more than ${MOST_CLIENTS} clients` }));
+    const hangUp = () => socket.destroy();
+    if (clients.size >= MOST_CLIENTS) {
+      socket.on('error', hangUp).end(line({ error: `more than ${MOST_CLIENTS} clients` }), hangUp);
+      return;
+    }
     clients.add(socket);
-    socket.setTimeout(IDLE_MS, () => socket.destroy());
-    pipeline(socket, (requests) => answers(requests, target, nameOf(path)), socket)
-      .catch(() => socket.destroy())
-      .finally(() => clients.delete(socket));
-    return undefined;
+    socket.setTimeout(IDLE_MS, hangUp).once('close', () => clients.delete(socket));
+    // A request that ends the reading must not end the writing before it is answered.
+    const requests = socket.iterator({ destroyOnReturn: false });
+    pipeline(answers(requests, target, nameOf(path)), socket).then(hangUp, hangUp);
   });
 
   // Bound under a name of its own and linked: of two switches that start at once, one gets the name.
-  const bound = `${path}.${process.pid}`;
-  rmSync(bound, { force: true });
+  const bound = `${path}.${randomBytes(3).toString('hex')}`;
   await listen(server, bound);
   try {
     linkSync(bound, path);
@@ -172,11 +175,11 @@ async function* answers(
       try {
         yield line({ result: await answer(parseRequest(request), target, name) });
       } catch (error) {
-        yield line({ error: (error as Error).message });
+        yield line(failure(error));
       }
     }
   } catch (error) {
-    yield line({ error: (error as Error).message });
+    yield line(failure(error));
   }
 }
 
@@ -243,8 +246,8 @@ export async function askSwitch<const R extends Request>(path: string, request: 
   try {
     socket.write(line(request));
     for await (const text of linesOf(socket, LONGEST_ANSWER)) {
-      const { result, error } = JSON.parse(text);
-      if (error !== undefined) throw new Error(error);
+      const { result, error, name } = JSON.parse(text);
+      if (error !== undefined) throw Object.assign(new Error(error), { name });
       return result;
     }
   } catch (error) {
@@ -310,4 +313,10 @@ function ownFolder(): string {
 function isOwn(folder: string): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.getuid!() && (stat.mode & 0o022) === 0;
+}
+
+/** An error as it crosses the socket; its name tells a wrong flow from a switch that failed. */
+function failure(error: unknown): { error: string; name: string } {
+  const { name, message } = error as Error;
+  return { error: message, name };
 }

@@ -18,7 +18,8 @@ const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const MSG_DONTWAIT = 0x40;
 
-const BUFFER_BYTES = 64 << 20;
+/** Room for a hundred whole segments; more would only make a flood's backlog take longer to work off. */
+const BUFFER_BYTES = 8 << 20;
 
 /** Opens a socket that sees all that arrives at an interface, and nothing that it sends. @throws SystemError. */
 export function openPacketSocket(interfaceIndex: number): number {

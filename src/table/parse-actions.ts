@@ -16,25 +16,25 @@ export const TABLE_MAX = 254;
 const TAG_BIT = VLAN_PRESENT >> 8; // in the key's word 1, whose low byte is the TCI's first
 
 /** The `mod_…` actions and the fields they set. */
-const MODS: Readonly<Record<string, Field>> = {
-  mod_dl_src: fieldOf('eth_src'),
-  mod_dl_dst: fieldOf('eth_dst'),
-  mod_nw_src: fieldOf('ip_src'),
-  mod_nw_dst: fieldOf('ip_dst'),
-  mod_nw_tos: fieldOf('nw_tos'),
-  mod_nw_ttl: fieldOf('nw_ttl'),
-  mod_tp_src: TP_SRC,
-  mod_tp_dst: TP_DST,
-  mod_vlan_vid: fieldOf('dl_vlan'),
-  mod_vlan_pcp: fieldOf('vlan_pcp'),
-};
+const MODS = new Map<string, Field>([
+  ['mod_dl_src', fieldOf('eth_src')],
+  ['mod_dl_dst', fieldOf('eth_dst')],
+  ['mod_nw_src', fieldOf('ip_src')],
+  ['mod_nw_dst', fieldOf('ip_dst')],
+  ['mod_nw_tos', fieldOf('nw_tos')],
+  ['mod_nw_ttl', fieldOf('nw_ttl')],
+  ['mod_tp_src', TP_SRC],
+  ['mod_tp_dst', TP_DST],
+  ['mod_vlan_vid', fieldOf('dl_vlan')],
+  ['mod_vlan_pcp', fieldOf('vlan_pcp')],
+]);
 
-const RESERVED: Readonly<Record<string, Action>> = {
-  in_port: { kind: 'inPort' },
-  flood: { kind: 'flood' },
-  all: { kind: 'all' },
-  normal: { kind: 'normal' },
-};
+const RESERVED = new Map<string, Action>([
+  ['in_port', { kind: 'inPort' }],
+  ['flood', { kind: 'flood' }],
+  ['all', { kind: 'all' }],
+  ['normal', { kind: 'normal' }],
+]);
 
 const OTHERS = [
   'output',
@@ -46,7 +46,7 @@ const OTHERS = [
   'resubmit',
   'goto_table',
 ];
-const KNOWN = [...OTHERS, ...Object.keys(MODS), 'IN_PORT', 'FLOOD', 'ALL', 'NORMAL'];
+const KNOWN = [...OTHERS, ...MODS.keys(), 'IN_PORT', 'FLOOD', 'ALL', 'NORMAL'];
 
 /** Actions of OVS that have no meaning here yet. */
 const LATER = new Set(
@@ -75,7 +75,7 @@ function output(target: Token, { ports }: Context): Action {
   const name = target.text.toLowerCase();
   if (name === 'controller' || name === 'local')
     fail(target, `"${target.text}" is not supported yet`, 'a port');
-  return RESERVED[name] ?? { kind: 'output', port: parsePort(target, ports) };
+  return RESERVED.get(name) ?? { kind: 'output', port: parsePort(target, ports) };
 }
 
 function parseTable(token: Token): number {
@@ -157,7 +157,7 @@ function gotoTable(item: Item, { table }: Context): Action {
 function parseAction(item: Item, context: Context): Action {
   const { name, value } = item;
   const word = name.text.toLowerCase();
-  const modified = MODS[name.text];
+  const modified = MODS.get(name.text);
   if (modified) return mod(item, modified, context);
   switch (name.text) {
     case 'output':
@@ -177,7 +177,7 @@ function parseAction(item: Item, context: Context): Action {
       return { kind: 'popVlan' };
   }
   if (LATER.has(word)) fail(name, `"${name.text}" is not supported yet`, `one of ${KNOWN.join(', ')}`);
-  if (!value && (word in RESERVED || /^[\d"]/.test(word) || context.ports.has(name.text))) {
+  if (!value && (RESERVED.has(word) || /^[\d"]/.test(word) || context.ports.has(name.text))) {
     return output(name, context);
   }
   const near = suggestion(name.text, [...KNOWN, ...context.ports.keys()]);

@@ -44,9 +44,9 @@ export interface Translation {
   readonly macs: MacEntry[];
 }
 
-/** Resubmits to the same or an earlier table inside one another, and lookups in all, as OVS limits them. */
+/** Resubmits to the same or an earlier table one inside another, and in all (goto_table included), as in OVS. */
 const DEPTH_MAX = 64;
-const LOOKUPS_MAX = 4096;
+const RESUBMITS_MAX = 4096;
 
 /** Why nothing was sent, the most telling reason last. */
 const TELLING = [
@@ -58,6 +58,14 @@ const TELLING = [
   DROP_RESUBMIT_LIMIT,
 ];
 
+/** A rule that was hit and how far its actions are done. */
+interface Visit {
+  readonly rule: Rule;
+  next: number;
+  /** How many resubmits to the same or an earlier table led here, one inside another. */
+  readonly depth: number;
+}
+
 class Walk {
   readonly packet: Packet;
   readonly emitter: Emitter;
@@ -66,6 +74,7 @@ class Walk {
   reason = DROP_FLOW;
 
   readonly #context: TranslationContext;
+  readonly #visits: Visit[] = [];
   #lookups = 0;
 
   constructor(key: Uint8Array, context: TranslationContext) {
@@ -78,19 +87,38 @@ class Walk {
     return this.reason === DROP_RESUBMIT_LIMIT;
   }
 
-  /** Looks the packet up in a table as if it had come in on `port`, and does what the rule says. */
-  enter(first: number, port: number, depth: number): void {
-    let ingress = port;
-    for (let table: number | undefined = first; table !== undefined; ingress = this.packet.inPort) {
-      if (depth > DEPTH_MAX || this.#lookups++ > LOOKUPS_MAX) {
-        this.#because(DROP_RESUBMIT_LIMIT);
-        return;
-      }
-      const rule = this.#lookUp(table, ingress);
-      if (!rule) this.#because(DROP_TABLE_MISS);
-      else this.rules.push(rule);
-      table = rule && this.#act(rule, depth);
+  /**
+   * Does what the tables say, from table 0 on. Rules that were left by a resubmit wait on a stack of
+   * their own: nested as deep as the limits allow, they would overflow that of JavaScript.
+   */
+  run(): void {
+    this.#enter(0, this.packet.inPort, 0);
+    for (let visit = this.#visits.at(-1); visit && !this.hasFailed; visit = this.#visits.at(-1)) {
+      const action = visit.rule.actions[visit.next++];
+      const { table } = visit.rule;
+      if (!action) this.#visits.pop();
+      else if (action.kind === 'goto') {
+        this.#visits.pop();
+        this.#enter(action.table, this.packet.inPort, visit.depth);
+      } else if (action.kind === 'resubmit') {
+        const target = action.table ?? table;
+        const depth = target > table ? visit.depth : visit.depth + 1;
+        this.#enter(target, action.port ?? this.packet.inPort, depth);
+      } else this.#do(action);
     }
+  }
+
+  /** Looks the packet up in a table as if it had come in on `ingress`; the rule's actions are next. */
+  #enter(table: number, ingress: number, depth: number): void {
+    if (depth > DEPTH_MAX || this.#lookups++ > RESUBMITS_MAX) {
+      this.#because(DROP_RESUBMIT_LIMIT);
+      return;
+    }
+    const rule = this.#lookUp(table, ingress);
+    if (rule) {
+      this.rules.push(rule);
+      this.#visits.push({ rule, next: 0, depth });
+    } else this.#because(DROP_TABLE_MISS);
   }
 
   #because(reason: number): void {
@@ -122,17 +150,7 @@ class Walk {
     return differing < 0;
   }
 
-  /** @returns the table that goto_table names */
-  #act({ table, actions }: Rule, depth: number): number | undefined {
-    for (const action of actions) {
-      if (this.hasFailed) return undefined;
-      if (action.kind === 'goto') return action.table;
-      this.#do(action, table, depth);
-    }
-    return undefined;
-  }
-
-  #do(action: Exclude<Action, { kind: 'goto' }>, table: number, depth: number): void {
+  #do(action: Exclude<Action, { kind: 'goto' | 'resubmit' }>): void {
     const { packet } = this;
     switch (action.kind) {
       case 'output':
@@ -156,11 +174,6 @@ class Walk {
         break;
       case 'popVlan':
         packet.popTag();
-        break;
-      case 'resubmit': {
-        const target = action.table ?? table;
-        this.enter(target, action.port ?? packet.inPort, target > table ? depth : depth + 1);
-      }
     }
   }
 
@@ -210,7 +223,7 @@ class Walk {
  */
 export function translate(key: Uint8Array, context: TranslationContext): Translation {
   const walk = new Walk(key, context);
-  walk.enter(0, walk.packet.inPort, 0);
+  walk.run();
   const { packet, emitter, rules, reason, hasFailed } = walk;
   const isDropped = hasFailed || emitter.outputs === 0;
   const program = isDropped ? Emitter.drop(reason) : emitter.finish();

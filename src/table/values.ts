@@ -18,13 +18,13 @@ export type PortNames = ReadonlyMap<number, { readonly name: string }>;
 /** OpenFlow numbers above this stand for something other than a port. */
 export const PORT_MAX = 0xfeff;
 
-const FRAGMENTS: Readonly<Record<string, readonly [value: number, mask: number]>> = {
-  no: [0, 3],
-  yes: [1, 1],
-  first: [1, 3],
-  later: [3, 3],
-  not_later: [0, 2],
-};
+const FRAGMENTS = new Map<string, readonly [value: number, mask: number]>([
+  ['no', [0, 3]],
+  ['yes', [1, 1]],
+  ['first', [1, 3]],
+  ['later', [3, 3]],
+  ['not_later', [0, 2]],
+]);
 
 /** Bit i of the TCP flags (RFC 9293 §3.1; `ns` is RFC 3540's). */
 const TCP_FLAGS = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr', 'ns', '[200]', '[400]', '[800]'];
@@ -168,8 +168,8 @@ export function parseValue(token: Token, field: Field, ports: PortNumbers): Mask
       // The key has the port in host order, which is WebAssembly's little-endian.
       return { value: fromNumber(parsePort(value, ports), 4).reverse(), mask: field.bits };
     case 'fragment': {
-      const pair = FRAGMENTS[value.text];
-      if (!pair || mask) fail(token, `"${token.text}"`, `one of ${Object.keys(FRAGMENTS).join(', ')}`);
+      const pair = FRAGMENTS.get(value.text);
+      if (!pair || mask) fail(token, `"${token.text}"`, `one of ${[...FRAGMENTS.keys()].join(', ')}`);
       return { value: Uint8Array.of(pair[0]), mask: Uint8Array.of(pair[1]) };
     }
   }
@@ -207,7 +207,7 @@ export function printValue(masked: Masked, field: Field, names?: PortNames): str
   if (field.kind === 'port') return printPort(toNumber(value.toReversed()), names);
   if (field.kind === 'tcpFlags') return printTcpFlags(masked);
   if (field.kind === 'fragment') {
-    const known = Object.entries(FRAGMENTS).find(([, pair]) => pair[0] === value[0] && pair[1] === mask[0]);
+    const known = [...FRAGMENTS].find(([, pair]) => pair[0] === value[0] && pair[1] === mask[0]);
     if (known) return known[0];
   }
   const print = (bytes: Uint8Array) => printers[field.kind](bytes, field);

@@ -6,7 +6,7 @@ import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import { parseChange, parseFilter, parseFlows } from '../table/parse.ts';
-import { printRule } from '../table/print.ts';
+import { printFlow, printRule } from '../table/print.ts';
 import { Tables } from '../table/table.ts';
 import { type Translation, translate } from '../table/translate.ts';
 import { credit, Megaflows } from './megaflows.ts';
@@ -109,7 +109,7 @@ export class Handler {
         this.#megaflows.creditAll(this.#nowMs);
         return this.#tables
           .dump()
-          .map((rule) => ({ text: printRule(rule, this.#nowMs), packets: rule.packets, bytes: rule.bytes }));
+          .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
       case 'megaflows':
         return this.#showMegaflows();
       case 'macs':
@@ -131,7 +131,7 @@ export class Handler {
   #dump(text: string): string[] {
     this.#megaflows.creditAll(this.#nowMs);
     const filter = text.trim() === '' ? undefined : parseFilter(text, this.#numbers);
-    return this.#tables.dump(filter).map((rule) => printRule(rule, this.#nowMs));
+    return this.#tables.dump(filter).map((rule) => printRule(rule, this.#nowMs, this.#ports));
   }
 
   #showMegaflows(): HandlerReply {

@@ -3,7 +3,7 @@
  * Nothing is put off, nothing is remembered for other packets. And a datapath that runs a program on a
  * packet in the same way, so that what comes out of both can be compared.
  */
-import * as layout from '../../src/generated/layout.ts';
+import * as layout from '../../src/datapath.ts';
 import type { SetAction } from '../../src/table/action.ts';
 import type { MacTable } from '../../src/table/mac.ts';
 import { bytesOf } from '../../src/table/match.ts';

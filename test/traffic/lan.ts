@@ -30,7 +30,8 @@ export class Lan {
   /** Sees every frame that is sent. */
   onFrame: (frame: Uint8Array) => void = () => {};
   private flying: Flying[] = [];
-  private readonly impairment: Impairment;
+  /** May be changed under way. */
+  impairment: Impairment;
   private readonly random: Random;
 
   constructor(hosts: Hosts[], impairment: Impairment = { loss: 0, duplication: 0, reordering: 0 }, seed = 1) {
@@ -41,7 +42,7 @@ export class Lan {
 
   /** Puts a frame onto the hub, from nobody on it. */
   send(frame: Uint8Array): void {
-    this.flying.push({ frame, from: undefined, arrivesMs: this.nowMs });
+    this.insert({ frame, from: undefined, arrivesMs: this.nowMs });
   }
 
   /** Lets `ms` go by. */
@@ -59,6 +60,7 @@ export class Lan {
   }
 
   private collect(): void {
+    // Not at the beginning of the memory, so that a forgotten offset shows.
     const memory = new Uint8Array(MAX_FRAME_BYTES + 7);
     for (const from of this.hosts) {
       for (;;) {

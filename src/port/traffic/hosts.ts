@@ -26,13 +26,16 @@ import {
   ETHERTYPE_IPV4,
   ETHERTYPE_IPV6,
   GROUP_BIT,
-  MAX_FRAME_BYTES,
   PROTOCOL_ICMP,
   PROTOCOL_ICMPV6,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from './wire.ts';
 import { FrameWriter } from './writer.ts';
+
+export type { Statistics } from './statistics.ts';
+/** What one frame's worth of memory must hold for `emit`. */
+export { MAX_FRAME_BYTES } from './wire.ts';
 
 export interface TrafficOptions {
   /** Hosts behind this port, 1 to 10000. */
@@ -58,9 +61,6 @@ export interface TrafficOptions {
 }
 
 const MAX_HOSTS = 10_000;
-
-/** What one frame's worth of memory must hold for `emit`. */
-export { MAX_FRAME_BYTES };
 
 const MAX_BYTES_PER_CONNECTION = 2 ** 30;
 const MAX_CONNECTIONS_PER_SECOND = 1_000_000;

@@ -7,7 +7,7 @@
  *
  *     0      1 … length     length + 1     length + 2
  *     SYN    the stream     FIN            the end
- *            ├── acked ──▶ next ──▶ highest ──▶ limit
+ *            ├── acked ──▶ sendNext ──▶ highest ──▶ limit
  *
  * `limit` is how far it may go for now: the client holds its FIN back, the server everything but its SYN.
  * Loss is mended by going back to `acked` when nothing was acknowledged for long enough; what arrives out of
@@ -179,6 +179,7 @@ export class TcpConnection extends Connection {
       return;
     }
     if (!(flags & ACK) || !this.takeAcknowledgment(segment, nowMs)) return;
+    if (this.state === SYN_RECEIVED) return; // our SYN is still not acknowledged: who knows whose segment it is
     if (length > 0) this.takeData(segment, ahead, nowMs);
     this.finish(nowMs);
   }
@@ -223,7 +224,7 @@ export class TcpConnection extends Connection {
       this.say(this.stream);
     }
     this.unacknowledged++;
-    this.mustAcknowledge = this.unacknowledged > 1 || (segment.flags & (PSH | FIN)) !== 0;
+    this.mustAcknowledge ||= this.unacknowledged > 1 || (segment.flags & (PSH | FIN)) !== 0;
     if (this.mustAcknowledge || this.sendNext < this.sendEnd) this.stack.outbox.push(this);
     if (!this.isWaitingForPeer) this.restartTimer(nowMs);
   }

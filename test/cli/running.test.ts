@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type Child, fakeRun, file, heddle, said } from './child.ts';
+
+const config = (name: string) => file(`${name}.yaml`, 'ports: { web: { type: traffic } }\n');
+
+/** A switch that runs, for the time of `use`; its name is the configuration's. */
+async function running(names: string[], use: () => Promise<void>): Promise<void> {
+  const children: Child[] = [];
+  for (const name of names) {
+    const child = fakeRun(config(name));
+    children.push(child);
+    await said(child, 'ready');
+  }
+  try {
+    await use();
+  } finally {
+    for (const child of children) child.process.kill('SIGTERM');
+    await Promise.all(children.map(({ outcome }) => outcome));
+  }
+}
+
+test('run says when it is ready, and prints the summary at the end', async () => {
+  const { code, stdout, stderr } = await fakeRun(config('brief'), '--text', '0.01').outcome;
+  assert.match(
+    stderr,
+    /^heddle: brief ready: 1 port, 1 datapath thread, control socket .*\/heddle\/brief.sock\nstopped\n$/,
+  );
+  assert.match(stdout, /^\ndemo ran for /);
+  assert.equal(code, 0);
+});
+
+test('run --json prints the summary as one object and nothing else', async () => {
+  const { code, stdout } = await fakeRun(config('json'), '--json', '0.01').outcome;
+  assert.equal(stdout.split('\n').length, 2);
+  const { packetsReceived, packetsForwarded, dropped } = JSON.parse(stdout);
+  assert.deepEqual(
+    { packetsReceived, packetsForwarded, dropped },
+    { packetsReceived: 3, packetsForwarded: 2, dropped: { flow: 1 } },
+  );
+  assert.equal(code, 0);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  test(`${signal} stops it cleanly`, async () => {
+    const child = fakeRun(config(signal), '--json');
+    await said(child, 'ready');
+    child.process.kill(signal);
+    const { code, stdout, stderr } = await child.outcome;
+    assert.match(stderr, /\nstopped\n$/);
+    assert.equal(JSON.parse(stdout).name, 'demo');
+    assert.equal(code, 0);
+  });
+}
+
+test('a second SIGINT does not wait', async () => {
+  const child = fakeRun(config('stuck'), '--json');
+  await said(child, 'ready');
+  child.process.kill('SIGINT');
+  await said(child, 'stopped');
+  child.process.kill('SIGINT');
+  const { code, stdout } = await child.outcome;
+  assert.equal(stdout, '');
+  assert.equal(code, 130);
+});
+
+test('a reader that goes away is the end, not a crash', async () => {
+  const child = fakeRun(config('pipe'));
+  child.process.stdout!.destroy();
+  const { code, stderr } = await child.outcome;
+  assert.match(stderr, /ready: .*\nstopped\n$/);
+  assert.equal(code, 0);
+});
+
+test('show finds the only switch', () =>
+  running(['only'], async () => {
+    const [text, json] = await Promise.all([
+      heddle('show', 'ports').outcome,
+      heddle('show', 'ports', '--json').outcome,
+    ]);
+    assert.match(text.stdout, /^# {2}port {2}type .*\n1 {2}web {3}traffic /);
+    assert.equal(JSON.parse(json.stdout).name, 'web');
+    assert.deepEqual([text.code, json.code], [0, 0]);
+  }));
+
+test('flows are sent as they are, and an error of the switch is a failure', () =>
+  running(['only'], async () => {
+    const done = await heddle('flows', 'del', '--strict', 'priority=1,arp').outcome;
+    assert.deepEqual(done, { code: 0, signal: null, stdout: 'delete-strict done\n', stderr: '' });
+    const wrong = await heddle('flows', 'add', 'wrong').outcome;
+    assert.equal(wrong.stderr, 'heddle: line 1, column 1: found wrong, expected a flow\n');
+    assert.equal(wrong.code, 1);
+  }));
+
+test('with several switches, one must be named', () =>
+  running(['red', 'blue'], async () => {
+    const unclear = await heddle('show', 'ports').outcome;
+    assert.equal(unclear.stderr, 'heddle: found 2 running switches, expected --name with one of blue, red\n');
+    assert.equal(unclear.code, 2);
+    assert.equal((await heddle('show', 'ports', '--name', 'red').outcome).code, 0);
+    const unknown = await heddle('show', 'ports', '--name', 'green').outcome;
+    assert.match(unknown.stderr, /found "green", expected one of blue, red/);
+    assert.equal(unknown.code, 2);
+  }));
+
+test('with no switch, show fails and says what to do', async () => {
+  const { code, stderr } = await heddle('show', 'ports').outcome;
+  assert.equal(stderr, 'heddle: found no running switch; "heddle run CONFIG" starts one\n');
+  assert.equal(code, 1);
+});

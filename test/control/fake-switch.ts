@@ -1,0 +1,59 @@
+/** A switch that forwards nothing and remembers what it was asked: for tests of what stands in front of one. */
+import type { FlowCommand, PortRow, Shown, Summary, SwitchControl } from '../../src/model.ts';
+
+export const PORT: PortRow = {
+  number: 1,
+  name: 'web',
+  type: 'traffic',
+  thread: 1,
+  state: 'up',
+  mtu: 1500,
+  rxPackets: 0,
+  rxBytes: 0,
+  rxDropped: 0,
+  txPackets: 0,
+  txBytes: 0,
+  txDropped: 0,
+};
+
+export const SUMMARY: Summary = {
+  name: 'demo',
+  durationMs: 0,
+  packetsReceived: 0,
+  packetsForwarded: 0,
+  packetsQueued: 0,
+  dropped: {},
+  copiesForwarded: 0,
+  copiesDropped: {},
+  ports: [PORT],
+  megaflows: 0,
+  cacheHits: 0,
+  classifierHits: 0,
+  upcalls: 0,
+};
+
+export class FakeSwitch implements SwitchControl {
+  readonly asked: string[] = [];
+  readonly finished = new Promise<void>(() => {});
+  stopped = false;
+
+  async show<What extends keyof Shown>(what: What): Promise<Shown[What][]> {
+    this.asked.push(`show ${String(what)}`);
+    const rows: Partial<{ [Key in keyof Shown]: Shown[Key][] }> = { ports: [PORT] };
+    return rows[what] ?? [];
+  }
+
+  async flows(command: FlowCommand, text: string): Promise<string[]> {
+    this.asked.push(`${command} ${text}`);
+    if (text === 'wrong') throw new Error('line 1, column 1: found wrong, expected a flow');
+    return [`${command} done`];
+  }
+
+  summary(): Summary {
+    return { ...SUMMARY, packetsReceived: 3, packetsForwarded: 2, dropped: { flow: 1 } };
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+  }
+}

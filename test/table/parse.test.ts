@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { parseChange, parseFilter, parseFlow, parseFlows } from '../../src/table/parse.ts';
+import { printFlow, printRule } from '../../src/table/print.ts';
+import { FlowError } from '../../src/table/syntax.ts';
+import { Tables } from '../../src/table/table.ts';
+import { flowText } from './packets.ts';
+
+const ports = new Map([
+  ['alice', 1],
+  ['p-2', 2],
+]);
+const names = new Map([...ports].map(([name, number]) => [number, { name }]));
+
+test('what is printed reads as the same flow', () => {
+  fc.assert(
+    fc.property(flowText, (text) => {
+      const flow = parseFlow(text);
+      const again = parseFlow(printFlow(flow));
+      assert.ok(again.match.equals(flow.match), text);
+      assert.deepEqual({ ...again, match: 0 }, { ...flow, match: 0 });
+      assert.equal(printFlow(again), printFlow(flow));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('ports go by name, quoted where the name is not plain', () => {
+  const flow = parseFlow('in_port="p-2",actions=alice,output:"p-2",resubmit(alice,3),resubmit:p-2', ports);
+  const printed = 'in_port="p-2" actions=output:alice,output:"p-2",resubmit(alice,3),resubmit:"p-2"';
+  assert.equal(printFlow(flow, names), printed);
+  assert.equal(
+    printFlow(parseFlow(printed, ports)),
+    'in_port=2 actions=output:1,output:2,resubmit(1,3),resubmit:2',
+  );
+});
+
+test('a list of flows may have comments and blank lines', () => {
+  const flows = parseFlows(
+    '# first\n\n  table=1, priority=7 , arp, actions=NORMAL  # second\r\n\nactions=drop',
+  );
+  assert.deepEqual(
+    flows.map((flow) => printFlow(flow)),
+    ['table=1, priority=7,arp actions=NORMAL', 'actions=drop'],
+  );
+});
+
+test('the output of dump-flows is a list of flows', () => {
+  const text = `NXST_FLOW reply (xid=0x4):
+ cookie=0x5, duration=0.018s, table=1, n_packets=9, n_bytes=90, idle_age=0, priority=10,ip,in_port=1 actions=output:2
+ cookie=0x0, duration=0.004s, table=3, n_packets=0, n_bytes=0, reset_counts actions=resubmit(,5)`;
+  assert.deepEqual(
+    parseFlows(text).map((flow) => printFlow(flow)),
+    ['cookie=0x5, table=1, priority=10,ip,in_port=1 actions=output:2', 'table=3, actions=resubmit(,5)'],
+  );
+});
+
+test('a rule is printed with its past', () => {
+  const tables = new Tables();
+  tables.add([parseFlow('cookie=0x1f,table=2,priority=3,tcp,tp_dst=80,actions=alice', ports)], 1000);
+  const rule = tables.dump()[0]!;
+  rule.packets = 4;
+  rule.bytes = 400;
+  assert.equal(
+    printRule(rule, 3500, names),
+    'cookie=0x1f, duration=2.500s, table=2, n_packets=4, n_bytes=400, priority=3,tcp,tp_dst=80 actions=output:alice',
+  );
+});
+
+test('wildcards match everything', () => {
+  assert.equal(printFlow(parseFlow('in_port=*,dl_src=ANY,tcp,tp_src=*,actions=drop')), 'tcp actions=drop');
+});
+
+test('filters and changes have their own cookies, priorities and ports', () => {
+  assert.deepEqual(
+    { ...parseFilter('table=3,cookie=0x5/-1,out_port=alice', ports), match: 0 },
+    { table: 3, priority: 32768, cookie: 5n, cookieMask: 2n ** 64n - 1n, outPort: 1, match: 0 },
+  );
+  const { filter, flow } = parseChange('cookie=7,ip,actions=2');
+  assert.deepEqual([filter.cookieMask, flow.cookie], [0n, 7n]);
+});
+
+const mistakes: [text: string, column: number, message: RegExp][] = [
+  [
+    'priority=10,ip, nw_scr=1.2.3.4,actions=1',
+    17,
+    /unknown field "nw_scr"; did you mean nw_src\?; expected a match field or "actions="/,
+  ],
+  ['priority=65536,actions=1', 10, /"65536"; expected a priority from 0 to 65535/],
+  ['prioirty=1,actions=1', 1, /did you mean priority\?/],
+  ['table=255,actions=1', 7, /a table from 0 to 254/],
+  ['idle_timeout=5,actions=1', 1, /"idle_timeout" is not supported yet/],
+  ['cookie=5/7,actions=1', 8, /a cookie without a mask/],
+  ['ip,out_port=3,actions=1', 4, /"out_port" in a flow/],
+  ['priority=10', 12, /the end of the flow; expected "actions="/],
+  ['tp_dst=80,actions=1', 1, /"tp_dst" without tcp or tcp6 or udp or udp6 or sctp/],
+  ['nw_src=1.2.3.4,actions=1', 1, /"nw_src" without ip or arp; expected ip or arp in the match/],
+  ['ip,ip_src=1.2.3,actions=1', 11, /"1.2.3"; expected an IPv4 address/],
+  ['ip,nw_src=10.0.0.0/33,actions=1', 20, /a prefix length from 0 to 32/],
+  ['ip,nw_tos=3,actions=1', 11, /nw_tos without bits 0x3/],
+  ['tcp,tp_dst=99999,actions=1', 12, /tcp_dst from 0 to 65535/],
+  ['ip,nw_ttl=3/1,actions=1', 13, /nw_ttl without a mask/],
+  ['tcp,udp,actions=1', 5, /"udp" contradicts/],
+  ['vlan_vid=5,actions=1', 10, /without bit 0x1000; expected dl_vlan=5 or vlan_vid=0x1005/],
+  ['dl_vlan=4096,actions=1', 9, /dl_vlan from 0 to 4095/],
+  ['ip,ip_frag=foo,actions=1', 12, /one of no, yes, first, later, not_later/],
+  ['tcp,tcp_flags=+sny,actions=1', 15, /unknown TCP flag "sny"; did you mean syn\?/],
+  ['dl_src=00:11:22:33:44,actions=1', 8, /an Ethernet address/],
+  ['ip,dl_src,actions=1', 4, /"dl_src" without a value; expected dl_src=VALUE/],
+  [
+    'in_port=alcie,actions=1',
+    9,
+    /no port "alcie"; did you mean alice\?; expected a number or one of alice, p-2/,
+  ],
+  ['actions=outptu:1', 9, /unknown action "outptu"; did you mean output\?/],
+  ['actions=constructor', 9, /unknown action "constructor"/],
+  ['actions=output:bob', 16, /no port "bob"/],
+  ['actions=1,drop', 11, /"drop" beside other actions/],
+  ['actions=ct(commit),1', 9, /"ct" is not supported yet/],
+  ['actions=CONTROLLER', 9, /"CONTROLLER" is not supported yet/],
+  ['actions=resubmit(1,2', 9, /expected "\)"/],
+  ['actions=resubmit(,300)', 19, /a table from 0 to 254/],
+  ['table=3,actions=goto_table:3', 28, /a table after 3/],
+  ['actions=goto_table:3,1', 9, /goto_table last/],
+  ['actions=push_vlan:0x800', 19, /0x8100 or 0x88a8/],
+  ['actions=mod_vlan_vid:4096', 22, /dl_vlan from 0 to 4095/],
+  ['ip,actions=set_field:80->tcp_dst', 26, /"tcp_dst" without tcp or tcp6/],
+  ['actions=set_field:3->vlan_pcp', 22, /of a packet that may have no tag/],
+  ['dl_vlan=3,actions=strip_vlan,set_field:3->vlan_pcp', 43, /of a packet that may have no tag/],
+  ['actions=set_field:0x800->eth_type', 26, /"eth_type" cannot be set/],
+  ['actions=set_field:3', 19, /set_field:VALUE\[\/MASK\]->FIELD/],
+];
+
+test('a mistake is answered with its place, what was found and what was expected', () => {
+  for (const [text, column, message] of mistakes) {
+    assert.throws(
+      () => parseFlows(`actions=1\n${text}`, ports),
+      (error: unknown) => {
+        assert.ok(error instanceof FlowError, `${text}: ${error}`);
+        assert.deepEqual([error.line, error.column], [2, column], `${text}: ${error.message}`);
+        assert.match(error.message, message);
+        assert.ok(
+          error.message.startsWith(`line 2, column ${column}: ${error.found}; expected ${error.expected}`),
+        );
+        return true;
+      },
+      text,
+    );
+  }
+});
+
+test('no text brings the parser down', () => {
+  const word = fc.constantFrom(
+    'ip',
+    'tcp',
+    'tp_dst',
+    '=',
+    ':',
+    '(',
+    ')',
+    '"',
+    ',',
+    ' ',
+    '->',
+    '/',
+    'actions',
+    '1',
+    '0x',
+    'set_field',
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(word, fc.string())), (words) => {
+      try {
+        parseFlows(words.join(''));
+      } catch (error) {
+        assert.ok(error instanceof FlowError, `${error}`);
+      }
+    }),
+  );
+});

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Summary } from '../../src/model.ts';
+import { liveLine, liveView } from '../../src/view/live.ts';
+import { showRows } from '../../src/view/rows.ts';
+import { Screen } from '../../src/view/screen.ts';
+import { summaryText } from '../../src/view/summary.ts';
+import { PORT, SUMMARY } from '../control/fake-switch.ts';
+
+const BEFORE: Summary = { ...SUMMARY, durationMs: 1000, dropped: { flow: 10, table_miss: 4 } };
+const NOW: Summary = {
+  ...SUMMARY,
+  durationMs: 3000,
+  packetsReceived: 24_690,
+  packetsForwarded: 20_000,
+  dropped: { table_miss: 4, flow: 1010 },
+  copiesForwarded: 7,
+  ports: [
+    { ...PORT, rxPackets: 24_690, rxBytes: 2_000_000, txPackets: 500, txBytes: 300_000_000, txDropped: 3 },
+  ],
+  megaflows: 12,
+  cacheHits: 990,
+  classifierHits: 9,
+  upcalls: 1,
+};
+
+test('a table has a head, and numbers to the right', () => {
+  assert.deepEqual(
+    showRows('counters', [
+      { name: 'upcalls', value: 12 },
+      { name: 'cache_hits', value: 1_234_567 },
+    ]),
+    [
+      'counter         value', //
+      'upcalls            12',
+      'cache_hits  1,234,567',
+    ],
+  );
+});
+
+test('columns are as wide all the way down', () => {
+  const rows = Array.from({ length: 500 }, (_, i) => ({ name: 'c'.repeat(i % 50), value: 10 ** (i % 9) }));
+  const lines = showRows('counters', rows);
+  assert.equal(lines.length, 501);
+  assert.deepEqual(new Set(lines.map((line) => line.length)), new Set([49 + 2 + '100,000,000'.length]));
+});
+
+test('a table of nothing is its head', () => {
+  assert.deepEqual(showRows('macs', []), ['vlan  address  port  age']);
+});
+
+test('a row of each kind can be shown', () => {
+  const cells = (lines: string[]) => lines[1]!.trim().split(/ {2,}/).join(' | ');
+  assert.equal(cells(showRows('ports', [PORT])), '1 | web | traffic | up | 1 | 1500 | 0 | 0 | 0 | 0 | 0 | 0');
+  assert.equal(
+    cells(showRows('flows', [{ text: 'arp,actions=NORMAL', packets: 1000, bytes: 64_000 }])),
+    '1,000 | 64,000 | arp,actions=NORMAL',
+  );
+  assert.equal(
+    cells(showRows('megaflows', [{ number: 7, text: 'arp', packets: 1, bytes: 64, usedMs: 1500 }])),
+    '7 | 1 | 64 | 1.5 s ago | arp',
+  );
+  const thread = {
+    role: 'datapath',
+    batches: 2,
+    packets: 3,
+    sleeps: 4,
+    wakeups: 5,
+    busyPercent: 12.34,
+  } as const;
+  assert.equal(
+    cells(showRows('threads', [{ ...thread, number: 1, ports: ['a', 'b'] }])),
+    '1 | datapath | 3 | 2 | 4 | a b',
+  );
+  assert.equal(
+    cells(
+      showRows('memory', [
+        { region: 'frames', address: 0x11000, bytes: 4096, records: 2, recordBytes: 2048 },
+      ]),
+    ),
+    'frames | 0x00011000 | 4 KiB | 2 | 2,048',
+  );
+  assert.equal(
+    cells(showRows('macs', [{ vlan: 0, mac: '02:00:00:01:00:00', port: 'web', ageSeconds: 3 }])),
+    '0 | 02:00:00:01:00:00 | web | 3.0 s',
+  );
+});
+
+test('text that would move the cursor does not', () => {
+  assert.equal(showRows('counters', [{ name: '\x1b[2Jx\n', value: 1 }])[1], '?[2Jx?       1');
+});
+
+test('live: rates are what changed in a second of the switch clock', () => {
+  assert.equal(
+    liveLine(BEFORE, NOW),
+    '3.0 s  12.3 kpps received  10 kpps forwarded  1.2 Gbit/s sent  500 pps dropped (flow 500 pps)  12 megaflows',
+  );
+  const view = liveView(BEFORE, NOW).join('\n');
+  assert.match(view, /^demo, running for 3.0 s\n/);
+  assert.match(view, /\nweb +traffic +up +12.3 kpps +8 Mbit\/s +250 pps +1.2 Gbit\/s +3\n/);
+  assert.match(view, /10 kpps forwarded, 12 megaflows, 99.0 % found by cache/);
+  assert.match(view, /\nflow +1,010 +500 pps\ntable_miss +4 +0 pps$/);
+});
+
+test('live: no time between two summaries is no rate', () => {
+  assert.match(liveLine(NOW, NOW), /^3.0 s {2}0 pps received/);
+  assert.doesNotMatch(liveView(NOW, NOW).join('\n'), /NaN|Infinity/);
+});
+
+test('the summary says what came in, what became of it, and why', () => {
+  const text = summaryText(NOW).join('\n');
+  assert.match(text, /^demo ran for 3.0 s\n/);
+  assert.match(
+    text,
+    /\nreceived +24,690\nforwarded +20,000 +and 7 copies\ndropped +1,014 +flow 1,010, table_miss 4\nqueued +0\n/,
+  );
+  assert.match(text, /\nfound by cache 99.0 %, classifier 0.9 %, upcall 0.1 %; 12 megaflows$/);
+});
+
+test('a drawing replaces the last one, and fits the terminal', () => {
+  let written = '';
+  const screen = new Screen({ columns: 5, rows: 3, write: (text) => (written += text) });
+  screen.draw(['one']);
+  screen.draw(['a long line', 'two', 'three']);
+  screen.draw([]);
+  assert.equal(written, '\r\x1b[Jone\n' + '\x1b[1A\r\x1b[Ja lon\ntwo\n' + '\x1b[2A\r\x1b[J');
+});
