@@ -18,6 +18,9 @@ import type { Config, PortConfig } from './config.ts';
 import { summaryOf } from './summary.ts';
 import { handlerOptions, limitsOf } from './switch.ts';
 
+/** Flows hash the same in every replay. */
+const HASH_SEED = 1;
+
 export interface ReplayOptions {
   /** Number of the port for frames whose interface is not named like any port. */
   port: number;
@@ -55,7 +58,7 @@ export class Replay {
     this.#reader = CaptureReader.open(capture);
     try {
       this.#writer = write === undefined ? undefined : createOutput(write, config.ports);
-      const arena = createArena(loadModule(), limitsOf(config, 1));
+      const arena = createArena(loadModule(), limitsOf(config, 1), HASH_SEED);
       this.#observer = new Observer(arena);
       this.#datapath = new Datapath(arena, 0);
       this.#handlerDatapath = new Datapath(arena, 1);
