@@ -188,6 +188,14 @@ export class Datapath {
     this.exports.hostSent(port);
   }
 
+  /** Drops the frames queued for `port`, which cannot take them. */
+  dropQueue(port: number, reason: number): void {
+    const queue = this.transmitQueue(port) >> 2;
+    const n = this.u32[queue]!;
+    for (let i = 0; i < n; i++) this.exports.dropAtPort(this.u32[queue + 1 + i]!, port, reason);
+    this.u32[queue] = 0;
+  }
+
   /** Address of a frame's record. */
   frameAt(number: number): number {
     return this.#frames + number * FRAME_RECORD;

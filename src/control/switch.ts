@@ -100,7 +100,9 @@ async function openPort(port: PortConfig, config: Config, arena: Arena): Promise
     }
     case 'capture': {
       const { openCapture } = await import('../port/capture.ts');
-      return openCapture(port.number, port.name, port);
+      // With threads: inline nothing depends on when it runs.
+      const epochMs = config.threads === 'inline' ? 0 : Date.now();
+      return openCapture(port.number, port.name, port, epochMs);
     }
   }
 }
