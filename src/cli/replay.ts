@@ -66,15 +66,12 @@ function checkFiles(capture: string, write: string | undefined): void {
 /** Runs to the end, and returns what was wrong with a capture that has none. */
 function run(replay: Replay): CaptureError | undefined {
   const progress = new Progress('replay', replay.sizeBytes);
-  try {
-    return (
-      captureError(() => {
-        while (replay.run(SLICE)) progress.update(replay.bytesRead, replay.frames);
-      }) ?? captureError(() => replay.close())
-    );
-  } finally {
-    progress.stop();
-  }
+  const unreadable = captureError(() => {
+    while (replay.run(SLICE)) progress.update(replay.bytesRead, replay.frames);
+  });
+  progress.stop();
+  const unwritable = captureError(() => replay.close());
+  return unreadable ?? unwritable;
 }
 
 function captureError(act: () => void): CaptureError | undefined {

@@ -1,8 +1,8 @@
 /** What a replay came to: the summary of a run, and which flows the packets took. */
 import type { FlowRow, Summary } from '../model.ts';
+import { showRows } from './rows.ts';
 import { summaryText } from './summary.ts';
-import { type Column, table } from './table.ts';
-import { count, packetRate, size, time } from './units.ts';
+import { count, packetRate, time } from './units.ts';
 
 export interface ReplaySummary extends Summary {
   capture: string;
@@ -15,12 +15,6 @@ export interface ReplaySummary extends Summary {
   /** Why it ended before the capture did. */
   error?: string;
 }
-
-const FLOWS: Column<FlowRow>[] = [
-  { head: 'packets', cell: ({ packets }) => count(packets), right: true },
-  { head: 'bytes', cell: ({ bytes }) => size(bytes), right: true },
-  { head: 'flow', cell: ({ text }) => text },
-];
 
 /** Flows that are shown before the rest are only counted. */
 const SHOWN = 30;
@@ -37,7 +31,7 @@ export function replayText(summary: ReplaySummary): string[] {
   return [
     ...summaryText(summary, title),
     '',
-    ...table(FLOWS, hit.slice(0, SHOWN)),
+    ...showRows('flows', hit.slice(0, SHOWN)),
     ...more,
     `${count(hit.length)} of ${count(flows.length)} flows had packets`,
   ];
