@@ -64,22 +64,23 @@ function checkFiles(capture: string, write: string | undefined): void {
 }
 
 /** Runs to the end, and returns what was wrong with a capture that has none. */
-function run(replay: Replay): CaptureError | undefined {
+function run(replay: Replay): Error | undefined {
   const progress = new Progress('replay', replay.sizeBytes);
-  const unreadable = captureError(() => {
+  const unreadable = failureOf(() => {
     while (replay.run(SLICE)) progress.update(replay.bytesRead, replay.frames);
   });
   progress.stop();
-  const unwritable = captureError(() => replay.close());
+  const unwritable = failureOf(() => replay.close());
   return unreadable ?? unwritable;
 }
 
-function captureError(act: () => void): CaptureError | undefined {
+/** RangeError: a time that OUT cannot hold, such as damage to a capture makes. */
+function failureOf(act: () => void): Error | undefined {
   try {
     act();
     return undefined;
   } catch (error) {
-    if (error instanceof CaptureError) return error;
+    if (error instanceof CaptureError || error instanceof RangeError) return error;
     throw error;
   }
 }
@@ -88,7 +89,7 @@ function summarise(
   replay: Replay,
   capture: string,
   elapsedMs: number,
-  failure: CaptureError | undefined,
+  failure: Error | undefined,
 ): ReplaySummary {
   return {
     ...replay.summary(),

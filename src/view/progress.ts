@@ -22,6 +22,7 @@ export class Progress {
       format: `${name} [{bar}] {percentage} %  {frames} frames`,
       stream: process.stderr,
       clearOnComplete: true,
+      linewrap: true, // or a terminal would stay without it after Ctrl-C
     });
     this.#bar.start(totalBytes, 0, { frames: '0' });
   }
