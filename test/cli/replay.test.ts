@@ -3,7 +3,15 @@ import { existsSync, readFileSync, symlinkSync, truncateSync, writeFileSync } fr
 import { join } from 'node:path';
 import test from 'node:test';
 import { CaptureWriter } from '../../src/port/capture/writer.ts';
-import { pcapHeader, pcapRecord, readAll, type Shown } from '../capture/build.ts';
+import {
+  enhancedPacket,
+  interfaceBlock,
+  pcapHeader,
+  pcapRecord,
+  readAll,
+  type Shown,
+  section,
+} from '../capture/build.ts';
 import { arp, STATION_A, STATION_B, tagged, udp } from '../support/frames.ts';
 import { file, folder, heddle, type Outcome } from './child.ts';
 
@@ -265,6 +273,22 @@ test('a capture that is cut off: all before it is replayed, then the frame is na
   }
 });
 
+test('a time that OUT cannot hold ends the replay as other damage does', async () => {
+  const path = join(folder, 'late.pcapng');
+  const tsoffset = 2 ** 33;
+  writeFileSync(
+    path,
+    Buffer.concat([section(true), interfaceBlock(true, { tsoffset }), enhancedPacket(true, 0, 0n, udp())]),
+  );
+  const yaml = config('late.yaml', 'actions=output:b');
+  const out = join(folder, 'late-out.pcapng');
+  const outcome = await heddle('replay', path, '--config', yaml, '--write', out, '--json').outcome;
+  assert.equal(outcome.code, 1);
+  assert.match(outcome.stderr, /late-out\.pcapng: frame 1: time \d+ ms; expected 0 to \d+/);
+  assert.equal(JSON.parse(lastLine(outcome)).frames, 1);
+  assert.ok(readAll(out).ended);
+});
+
 test('for people: what came of the packets, by port, reason and flow', async () => {
   const { input } = policyTraffic(800);
   const path = capture('people.pcapng', ['elsewhere', 'b'], input);
@@ -300,11 +324,13 @@ test('what is missing or wrong is named, and OUT is not touched', async () => {
     [[path, '--config', config('bad.yaml', 'actions=outptu:b')], 2, /bad\.yaml:\d+:\d+: /],
     [[path, '--config', yaml, '--port', 'z'], 2, /--port: found "z", expected one of a, b, c/],
   ];
-  for (const [args, code, message] of cases) {
-    const outcome = await heddle('replay', ...args, '--write', out).outcome;
-    assert.match(outcome.stderr, message);
-    assert.equal(outcome.code, code);
-    assert.equal(outcome.stdout, '');
-    assert.ok(!existsSync(out));
-  }
+  await Promise.all(
+    cases.map(async ([args, code, message]) => {
+      const outcome = await heddle('replay', ...args, '--write', out).outcome;
+      assert.match(outcome.stderr, message);
+      assert.equal(outcome.code, code);
+      assert.equal(outcome.stdout, '');
+    }),
+  );
+  assert.ok(!existsSync(out));
 });
