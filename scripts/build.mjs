@@ -1,7 +1,7 @@
 /**
  * Makes the checkout ready to run and does nothing that is current already:
  *   1. npm ci                       when node_modules does not match package-lock.json
- *   2. src/generated/layout.ts and build/heddle.wasm     when datapath/ changed
+ *   2. src/generated/layout.ts and build/heddle*.wasm    when datapath/ changed
  *   3. dist/                        when src/, test/ or bench/ changed
  * Plain JavaScript and no dependencies: it runs before anything is installed.
  */
@@ -61,7 +61,6 @@ step(
 );
 
 const ASC = [
-  ['datapath/run.ts', '--outFile', 'build/heddle.wasm', '--textFile', 'build/heddle.wat'],
   ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'threads,simd,bulk-memory'],
   ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
 ].flat();
@@ -69,7 +68,13 @@ const ASC = [
 step('compiling the datapath', 'build/datapath.stamp', 'build/heddle.wasm', ['datapath', 'scripts'], () => {
   mkdirSync('build', { recursive: true });
   writeLayout('datapath', 'src/generated/layout.ts');
-  node('assemblyscript/bin/asc.js', ...ASC);
+  for (const [source, name] of [
+    ['datapath/run.ts', 'build/heddle'],
+    ['datapath/test.ts', 'build/heddle-test'],
+  ]) {
+    const products = ['--outFile', `${name}.wasm`, '--textFile', `${name}.wat`];
+    node('assemblyscript/bin/asc.js', source, ...products, ...ASC);
+  }
 });
 
 step(

@@ -10,7 +10,17 @@
 import { Key } from '../flow/key';
 import { update, updatePartial } from './checksum';
 import { FRAME_PARTIAL, Frame } from './frame';
-import { PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from './headers';
+import {
+  ETH_HEADER,
+  PROTO_ICMP,
+  PROTO_ICMPV6,
+  PROTO_TCP,
+  PROTO_UDP,
+  TYPE_ARP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+  VLAN_TAG,
+} from './headers';
 
 /** The EtherType in front of the network header, as stored. */
 function networkType(frame: Frame): u16 {
@@ -34,9 +44,9 @@ function setBytes(at: usize, value: u32, mask: u32): void {
   store<u32>(at, (load<u32>(at) & ~mask) | value);
 }
 
-/** Key bytes 4 and 5 are the tag's; nothing to do when the frame has none. The present bit is not its own. */
+/** Key bytes 4 and 5 are the outer tag's, if there is one. The present bit is not its own. */
 function setVlan(frame: Frame, value: u32, mask: u32): void {
-  if (frame.l3 != 18) return;
+  if (<u32>frame.l3 < ETH_HEADER + VLAN_TAG) return;
   const at = frame.data + 14;
   const tag = mask & 0xffef;
   store<u16>(at, <u16>((load<u16>(at) & ~tag) | (value & tag)));
@@ -48,12 +58,12 @@ function setIpv4(frame: Frame, offset: u32, value: u32, mask: u32): void {
     setHeaderWord(ip, ip, value & 0xff00, mask & 0xff00); // key byte 21 is header byte 1
     setHeaderWord(ip, ip + 8, (value >>> 16) & 0xff, (mask >>> 16) & 0xff); // key byte 22 is byte 8
   } else if (offset == offsetof<Key>('tpSrc')) {
-    setPorts(frame, load<u8>(ip + 9), value, mask);
+    setPorts(frame, transportOf(load<u8>(ip + 9), PROTO_ICMP), value, mask);
   } else if (offset == offsetof<Key>('nwSrc') || offset == offsetof<Key>('nwDst')) {
     const at = ip + 12 + offset - offsetof<Key>('nwSrc');
     const before = load<u32>(at);
     setHeaderWord(ip, at, value, mask);
-    updatePseudoHeader(frame, load<u8>(ip + 9), before, load<u32>(at));
+    updatePseudoHeader(frame, transportOf(load<u8>(ip + 9), PROTO_ICMP), before, load<u32>(at));
   }
 }
 
@@ -74,18 +84,23 @@ function setIpv6(frame: Frame, offset: u32, value: u32, mask: u32): void {
     setBytes(ip, (tos >>> 4) | ((tos & 15) << 12), (tosMask >>> 4) | ((tosMask & 15) << 12));
     setBytes(ip + 4, (value << 8) & 0xff000000, (mask << 8) & 0xff000000);
   } else if (offset == offsetof<Key>('tpSrc')) {
-    setPorts(frame, load<u8>(ip + 6), value, mask);
+    setPorts(frame, transportOf(load<u8>(ip + 6), PROTO_ICMPV6), value, mask);
   } else if (offset >= offsetof<Key>('nwSrc')) {
     const at = ip + 8 + offset - offsetof<Key>('nwSrc');
     const before = load<u32>(at);
     setBytes(at, value, mask);
-    updatePseudoHeader(frame, load<u8>(ip + 6), before, load<u32>(at));
+    updatePseudoHeader(frame, transportOf(load<u8>(ip + 6), PROTO_ICMPV6), before, load<u32>(at));
   }
+}
+
+/** The protocol, if the parser reads its header: TCP, UDP, or the ICMP of this network protocol. Else 0. */
+function transportOf(protocol: u8, icmp: u8): u8 {
+  return protocol == PROTO_TCP || protocol == PROTO_UDP || protocol == icmp ? protocol : 0;
 }
 
 /** TCP and UDP ports, or ICMP type and code, which stand in the key's words as two 16-bit numbers. */
 function setPorts(frame: Frame, protocol: u8, value: u32, mask: u32): void {
-  if (frame.l4 == 0) return;
+  if (frame.l4 == 0 || protocol == 0) return;
   const l4 = frame.data + frame.l4;
   if (protocol != PROTO_TCP && protocol != PROTO_UDP) {
     value = ((value >>> 8) & 0xff) | ((value >>> 16) & 0xff00);
@@ -96,17 +111,15 @@ function setPorts(frame: Frame, protocol: u8, value: u32, mask: u32): void {
   if (!(frame.flags & FRAME_PARTIAL)) updateTransport(frame, protocol, before, load<u32>(l4));
 }
 
-/** Offset of the checksum in the transport header; 0: this protocol has none that we keep. */
+/** Offset of the checksum in the transport header. */
 function checksumPlace(protocol: u8): u32 {
   if (protocol == PROTO_TCP) return 16;
-  if (protocol == PROTO_UDP) return 6;
-  return protocol == PROTO_ICMPV6 || protocol == 1 ? 2 : 0;
+  return protocol == PROTO_UDP ? 6 : 2;
 }
 
 function updateTransport(frame: Frame, protocol: u8, before: u32, after: u32): void {
-  const place = checksumPlace(protocol);
-  if (place == 0 || before == after) return;
-  const at = frame.data + frame.l4 + place;
+  if (before == after) return;
+  const at = frame.data + frame.l4 + checksumPlace(protocol);
   if (protocol == PROTO_UDP && load<u16>(at) == 0) return;
   update(at, before, after);
   if (protocol == PROTO_UDP && load<u16>(at) == 0) store<u16>(at, 0xffff);
@@ -114,7 +127,7 @@ function updateTransport(frame: Frame, protocol: u8, before: u32, after: u32): v
 
 /** An address changed: so does every transport checksum but ICMP's (RFC 792 has no pseudo-header). */
 function updatePseudoHeader(frame: Frame, protocol: u8, before: u32, after: u32): void {
-  if (frame.l4 == 0 || protocol == 1 || checksumPlace(protocol) == 0) return;
+  if (frame.l4 == 0 || protocol == 0 || protocol == PROTO_ICMP) return;
   if (!(frame.flags & FRAME_PARTIAL)) updateTransport(frame, protocol, before, after);
   else updatePartial(frame.data + frame.checksumStart + frame.checksumOffset, before, after);
 }

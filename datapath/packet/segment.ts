@@ -6,7 +6,7 @@ import { COUNT_CHECKSUMS_COMPLETED, count } from '../counters';
 import { NONE } from '../memory/arena';
 import { fold, sum, update } from './checksum';
 import { FRAME_PARTIAL, Frame, frameAt, SEGMENT_NONE, SEGMENT_UDP, takeFrame } from './frame';
-import { be16, be32, putBe16, putBe32, TYPE_IPV6, UDP_HEADER } from './headers';
+import { be16, be32, putBe16, putBe32, TCP_HEADER, TYPE_IPV6, UDP_HEADER } from './headers';
 
 /** Completes the checksum: the field holds the pseudo-header's sum, so summing over it covers both. */
 export function completeChecksum(frame: Frame): void {
@@ -27,10 +27,11 @@ function kind(frame: Frame): u8 {
 /** Bytes of Ethernet, IP and transport header that each segment repeats; 0: not a frame we can cut. */
 export function segmentHeaders(frame: Frame): u32 {
   const l4 = <u32>frame.l4;
-  if (frame.segmentSize == 0 || l4 == 0 || l4 + 20 > frame.length) return 0;
-  const headers =
-    kind(frame) == SEGMENT_UDP ? l4 + UDP_HEADER : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
-  return headers < frame.length ? headers : 0;
+  const isUdp = kind(frame) == SEGMENT_UDP;
+  const least = l4 + (isUdp ? UDP_HEADER : TCP_HEADER);
+  if (frame.segmentSize == 0 || l4 == 0 || least > frame.length) return 0;
+  const headers = isUdp ? least : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
+  return headers >= least && headers < frame.length ? headers : 0;
 }
 
 /** How many packets the frame is on the wire. */

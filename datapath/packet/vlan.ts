@@ -14,11 +14,16 @@ export function pushVlan(frame: Frame, tag: u32): bool {
   return true;
 }
 
+/** Whether the frame has a tag. */
+export function isTagged(frame: Frame): bool {
+  if (frame.length < ETH_HEADER + VLAN_TAG) return false;
+  const type = load<u16>(frame.data + ADDRESSES);
+  return type == TYPE_VLAN || type == TYPE_SVLAN;
+}
+
 /** Takes the outer tag off; nothing when there is none. */
 export function popVlan(frame: Frame): void {
-  if (frame.length < ETH_HEADER + VLAN_TAG) return;
-  const type = load<u16>(frame.data + ADDRESSES);
-  if (type != TYPE_VLAN && type != TYPE_SVLAN) return;
+  if (!isTagged(frame)) return;
   const data = frame.data + VLAN_TAG;
   memory.copy(data, frame.data, ADDRESSES);
   shift(frame, data, frame.length - VLAN_TAG);

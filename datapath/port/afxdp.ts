@@ -29,7 +29,9 @@ import {
   SEGMENT_NONE,
   takeFrame,
 } from '../packet/frame';
+import { VLAN_TAG } from '../packet/headers';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
+import { isTagged } from '../packet/vlan';
 import { process } from '../process';
 import { countSent, dropAtPort } from '../transmit';
 import { portAt, queued, transmitQueue } from './port';
@@ -116,19 +118,23 @@ export function xdpTransmit(port: u32): void {
   const queue = queueOf(port);
   reap(queue);
   const waiting = transmitQueue(port);
-  const longest = portAt(port).maxLength;
   for (let i: u32 = 0; i < waiting.count; i++) {
     const number = queued(waiting, i);
-    const frame = frameAt(number);
-    if (frame.segmentType != SEGMENT_NONE) sendSegments(queue, port, number, longest);
-    else sendWhole(queue, port, number, longest);
+    if (frameAt(number).segmentType != SEGMENT_NONE) sendSegments(queue, port, number);
+    else sendWhole(queue, port, number);
   }
   waiting.count = 0;
 }
 
-function sendWhole(queue: XdpQueue, port: u32, number: u32, longest: u32): void {
+/** Whether `length` bytes of the frame are more than the port takes, to which a tag adds its own. */
+function isTooLong(frame: Frame, length: u32, port: u32): bool {
+  const longest = portAt(port).maxLength;
+  return length > longest && !(isTagged(frame) && length <= longest + VLAN_TAG);
+}
+
+function sendWhole(queue: XdpQueue, port: u32, number: u32): void {
   const frame = frameAt(number);
-  if (frame.length > longest) return dropAtPort(number, port, DROP_TOO_LONG);
+  if (isTooLong(frame, frame.length, port)) return dropAtPort(number, port, DROP_TOO_LONG);
   if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
   const own = number < map.frameCount ? number : copyIntoUmem(frame);
   if (own == NONE) return dropAtPort(number, port, DROP_NO_FRAMES);
@@ -151,10 +157,12 @@ function copyIntoUmem(frame: Frame): u32 {
 }
 
 /** Cuts a segment into packets for the wire. It counts as sent when at least one of them is. */
-function sendSegments(queue: XdpQueue, port: u32, number: u32, longest: u32): void {
+function sendSegments(queue: XdpQueue, port: u32, number: u32): void {
   const frame = frameAt(number);
   const headers = segmentHeaders(frame);
-  if (headers == 0 || headers + frame.segmentSize > longest) return dropAtPort(number, port, DROP_TOO_LONG);
+  if (headers == 0 || isTooLong(frame, headers + frame.segmentSize, port)) {
+    return dropAtPort(number, port, DROP_TOO_LONG);
+  }
   let packets: u32 = 0;
   let bytes: u32 = 0;
   for (let offset: u32 = 0; offset < frame.length - headers; offset += frame.segmentSize) {

@@ -31,6 +31,7 @@ import type { AfxdpOptions, OpenPort, Port } from './port.ts';
 
 /** An Ethernet header. */
 const HEADER = 14;
+const VLAN_TAG = 4;
 
 /**
  * Opens the socket, attaches the program, and puts the rings where the module finds them. The kernel gets
@@ -39,7 +40,7 @@ const HEADER = 14;
 export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, frames: number): OpenPort {
   const link = findInterface(options.interface);
   if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
-  const longest = FRAME_SIZE - FRAME_HEADROOM - HEADER;
+  const longest = FRAME_SIZE - FRAME_HEADROOM - HEADER - VLAN_TAG;
   if (link.mtu > longest) {
     throw new Error(`the MTU of ${options.interface} is ${link.mtu}; AF_XDP ports take at most ${longest}`);
   }

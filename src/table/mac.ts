@@ -4,13 +4,17 @@
  * Entries stand in the order in which they were last heard, so the one to forget is always the first.
  */
 
-export interface MacEntry {
+/** What a packet tells of its sender. */
+export interface Sighting {
   readonly vlan: number;
   /** 48 bits as a number. */
   readonly mac: number;
-  port: number;
-  /** Absolute, switch clock. */
-  expiresMs: number;
+  readonly port: number;
+}
+
+export interface MacEntry extends Sighting {
+  /** When it was last heard, switch clock. */
+  readonly heardMs: number;
 }
 
 export const MAC_AGEING_MS = 300_000;
@@ -43,41 +47,26 @@ export class MacTable {
     return this.#entries.values();
   }
 
-  /** Notes that a station was heard on a port. A multicast address is no station: then undefined. */
-  learn(vlan: number, mac: number, port: number, nowMs: number): MacEntry | undefined {
-    if (isMulticast(mac)) return undefined;
+  /** Notes that a station was heard on a port. A multicast address is no station, and old news is no news. */
+  learn({ vlan, mac, port }: Sighting, heardMs: number): void {
+    if (isMulticast(mac)) return;
     const known = this.lookup(vlan, mac);
-    if (known) {
-      if (known.port !== port) this.generation++;
-      known.port = port;
-      this.refresh(known, nowMs);
-      return known;
-    }
-    if (this.#entries.size >= this.#capacity) this.#remove(this.#entries.values().next().value!);
-    const entry = { vlan, mac, port, expiresMs: nowMs + this.#ageingMs };
-    this.#entries.set(keyOf(vlan, mac), entry);
-    this.generation++;
-    return entry;
+    if (known && heardMs < known.heardMs) return;
+    if (known?.port !== port) this.generation++;
+    if (known) this.#entries.delete(keyOf(vlan, mac));
+    else if (this.#entries.size >= this.#capacity) this.#remove(this.#entries.values().next().value!);
+    this.#entries.set(keyOf(vlan, mac), { vlan, mac, port, heardMs });
   }
 
   lookup(vlan: number, mac: number): MacEntry | undefined {
     return this.#entries.get(keyOf(vlan, mac));
   }
 
-  /** Notes that an entry's station was heard again. An entry that was removed meanwhile stays removed. */
-  refresh(entry: MacEntry, nowMs: number): void {
-    const key = keyOf(entry.vlan, entry.mac);
-    if (this.#entries.get(key) !== entry) return;
-    entry.expiresMs = nowMs + this.#ageingMs;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-  }
-
   /** Removes what has not been heard for the ageing time. @returns how many entries */
   expire(nowMs: number): number {
     const before = this.#entries.size;
     for (const entry of this.#entries.values()) {
-      if (entry.expiresMs > nowMs) break;
+      if (entry.heardMs + this.#ageingMs > nowMs) break;
       this.#remove(entry);
     }
     return before - this.#entries.size;

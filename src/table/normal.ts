@@ -3,7 +3,7 @@
  * carries every VLAN, tagged; untagged packets are VLAN 0.
  */
 import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
-import { isMulticast, type MacEntry } from './mac.ts';
+import { isMulticast, type Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
 import { type Packet, swap16, TCI_WORD } from './packet.ts';
 import type { TranslationContext } from './translate.ts';
@@ -32,13 +32,9 @@ function lookAtMac(packet: Packet, offset: number): number {
 
 /**
  * Decides by the learned addresses and learns the sender's.
- * @param refresh gets the sender's entry, to be kept alive while the flow is used
+ * @param senders gets what there was to learn, to be learned again while the flow is used
  */
-export function forwardNormally(
-  packet: Packet,
-  context: TranslationContext,
-  refresh: Set<MacEntry>,
-): Verdict {
+export function forwardNormally(packet: Packet, context: TranslationContext, senders: Sighting[]): Verdict {
   const { macs, ports, nowMs, learn } = context;
   const destination = lookAtMac(packet, Key.ethDst);
   const source = lookAtMac(packet, Key.ethSrc);
@@ -47,9 +43,11 @@ export function forwardNormally(
 
   if (isReserved(destination)) return { kind: 'drop', reason: DROP_RESERVED_MULTICAST };
   const ingress = packet.inPort;
-  if (learn && ports.has(ingress)) macs.learn(vlan, source, ingress, nowMs);
-  const sender = macs.lookup(vlan, source);
-  if (sender?.port === ingress) refresh.add(sender);
+  if (ports.has(ingress)) {
+    const sender = { vlan, mac: source, port: ingress };
+    senders.push(sender);
+    if (learn) macs.learn(sender, nowMs);
+  }
 
   const known = isMulticast(destination) ? undefined : macs.lookup(vlan, destination);
   if (!known || !ports.has(known.port)) return { kind: 'flood' };

@@ -18,7 +18,7 @@ import {
 import { type Action, addsTag, type SetAction } from './action.ts';
 import { Emitter } from './emit.ts';
 import { meets } from './fields.ts';
-import type { MacEntry, MacTable } from './mac.ts';
+import type { MacTable, Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
 import { forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
@@ -40,8 +40,8 @@ export interface Translation {
   readonly program: Uint32Array;
   /** The rules hit, in order and with repeats. */
   readonly rules: Rule[];
-  /** The senders' entries that NORMAL used, to refresh while the flow is used. */
-  readonly macs: MacEntry[];
+  /** What NORMAL learns from its packets. */
+  readonly senders: Sighting[];
 }
 
 /** Resubmits to the same or an earlier table one inside another, and in all (goto_table included), as in OVS. */
@@ -70,7 +70,7 @@ class Walk {
   readonly packet: Packet;
   readonly emitter: Emitter;
   readonly rules: Rule[] = [];
-  readonly macs = new Set<MacEntry>();
+  readonly senders: Sighting[] = [];
   reason = DROP_FLOW;
 
   readonly #context: TranslationContext;
@@ -196,7 +196,7 @@ class Walk {
   }
 
   #normal(): void {
-    const verdict = forwardNormally(this.packet, this.#context, this.macs);
+    const verdict = forwardNormally(this.packet, this.#context, this.senders);
     if (verdict.kind === 'flood') this.#flood();
     else if (verdict.kind === 'port') this.#send(verdict.port);
     else this.#because(verdict.reason);
@@ -227,5 +227,5 @@ export function translate(key: Uint8Array, context: TranslationContext): Transla
   const { packet, emitter, rules, reason, hasFailed } = walk;
   const isDropped = hasFailed || emitter.outputs === 0;
   const program = isDropped ? Emitter.drop(reason) : emitter.finish();
-  return { mask: bytesOf(packet.seen), program, rules, macs: [...walk.macs] };
+  return { mask: bytesOf(packet.seen), program, rules, senders: walk.senders };
 }

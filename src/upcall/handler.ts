@@ -106,18 +106,18 @@ export class Handler {
       case 'dump':
         return this.#dump(request.text);
       case 'flows':
-        this.#megaflows.creditAll(this.#nowMs);
+        this.#megaflows.creditAll();
         return this.#tables
           .dump()
           .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
       case 'megaflows':
         return this.#showMegaflows();
       case 'macs':
-        return [...this.#macs.entries()].map(({ vlan, mac, port }) => ({
+        return [...this.#macs.entries()].map(({ vlan, mac, port, heardMs }) => ({
           vlan,
           mac: formatMac(mac),
           port: this.#ports.get(port)?.name ?? String(port),
-          ageSeconds: 0,
+          ageSeconds: Math.max(this.#nowMs - heardMs, 0) / 1000,
         }));
     }
   }
@@ -129,13 +129,13 @@ export class Handler {
   }
 
   #dump(text: string): string[] {
-    this.#megaflows.creditAll(this.#nowMs);
+    this.#megaflows.creditAll();
     const filter = text.trim() === '' ? undefined : parseFilter(text, this.#numbers);
     return this.#tables.dump(filter).map((rule) => printRule(rule, this.#nowMs, this.#ports));
   }
 
   #showMegaflows(): HandlerReply {
-    this.#megaflows.creditAll(this.#nowMs);
+    this.#megaflows.creditAll();
     return [...this.#megaflows.values()].map(({ number, translation, packets, bytes, usedMs }) => ({
       number,
       text: formatMegaflow(

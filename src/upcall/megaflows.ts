@@ -1,7 +1,7 @@
 /**
  * What the handler knows of the flows it installed, and the rounds in which it looks after them: counters
- * are credited to the rules and addresses that the traffic used, idle flows go, and flows whose translation
- * may have changed are translated again.
+ * are credited to the rules that the traffic used, its senders are learned again, idle flows go, and flows
+ * whose translation may have changed are translated again.
  *
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
@@ -90,12 +90,12 @@ export class Megaflows {
   }
 
   /** Credits what every flow has counted, so that rules' counters are exact as of now. */
-  creditAll(nowMs: number): void {
-    for (const flow of this.#flows.values()) this.#credit(flow, nowMs);
+  creditAll(): void {
+    for (const flow of this.#flows.values()) this.#credit(flow);
   }
 
   #check(flow: Megaflow, generation: number, nowMs: number): void {
-    this.#credit(flow, nowMs);
+    this.#credit(flow);
     if (nowMs - flow.usedMs > IDLE_MS) this.#remove(flow);
     else if (flow.generation !== generation) this.#revalidate(flow, generation);
   }
@@ -116,7 +116,7 @@ export class Megaflows {
     this.#flows.delete(flow.number);
   }
 
-  #credit(flow: Megaflow, nowMs: number): void {
+  #credit(flow: Megaflow): void {
     const counted = this.#observer.flow(flow.number);
     const packets = counted.packets - flow.packets;
     if (packets === 0) return;
@@ -124,7 +124,8 @@ export class Megaflows {
     flow.packets = counted.packets;
     flow.bytes = counted.bytes;
     flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
-    for (const mac of flow.translation.macs) this.#macs.refresh(mac, nowMs);
+    // A host that came back to a port finds its flows of before, which miss nothing: it is learned from them.
+    for (const sender of flow.translation.senders) this.#macs.learn(sender, flow.usedMs);
   }
 }
 

@@ -15,7 +15,7 @@ const numbers = new Set(ports.keys());
 const macs = new MacTable();
 stations.forEach((text, i) => {
   const mac = Number.parseInt(text.replaceAll(':', ''), 16);
-  for (const vlan of [0, 5]) if (i > 0 || vlan === 5) macs.learn(vlan, mac, i + 1, 0);
+  for (const vlan of [0, 5]) if (i > 0 || vlan === 5) macs.learn({ vlan, mac, port: i + 1 }, 0);
 });
 
 test('every packet that a megaflow lets in fares as the tables say', () => {

@@ -1,0 +1,190 @@
+/**
+ * A small datapath to try things on: an arena, and in this one JavaScript thread all of its threads. The
+ * last is the handler.
+ */
+import assert from 'node:assert/strict';
+import {
+  type Arena,
+  BATCH,
+  BATCH_KEYS,
+  BATCH_STRIDE,
+  createArena,
+  Frame,
+  MAX_LENGTH,
+  Observer,
+  POOL_BLOCKS,
+  POOL_CACHE_STRIDE,
+  POOL_FLOWS,
+  POOL_FRAMES,
+  POOL_LARGE_FRAMES,
+  POOL_STRIDE,
+  POOLS,
+  Pool,
+  PoolCache,
+  PortTable,
+  regionAddress,
+  type Totals,
+} from '../../src/datapath.ts';
+import { loadTestModule, TestDatapath } from './module.ts';
+
+const module = loadTestModule();
+
+export interface RigOptions {
+  /** Datapath threads and the handler. */
+  threads?: number;
+  ports?: number;
+  flows?: number;
+  frames?: number;
+  largeFrames?: number;
+}
+
+export class Rig {
+  readonly arena: Arena;
+  readonly threads: readonly TestDatapath[];
+  readonly ports: PortTable;
+  readonly observer: Observer;
+  #received = 0;
+
+  constructor({ threads = 2, ports = 8, flows = 1024, frames = 1024, largeFrames = 16 }: RigOptions = {}) {
+    this.arena = createArena(module, { threads, ports, flows, frames, largeFrames });
+    this.threads = Array.from({ length: threads }, (_, thread) => new TestDatapath(this.arena, thread));
+    this.ports = new PortTable(this.arena);
+    this.observer = new Observer(this.arena);
+  }
+
+  /** The first datapath thread. */
+  get datapath(): TestDatapath {
+    return this.threads[0]!;
+  }
+
+  get handler(): TestDatapath {
+    return this.threads.at(-1)!;
+  }
+
+  /** Opens ports that belong to the first thread. */
+  open(...ports: number[]): void {
+    for (const port of ports) this.ports.open(port, 0, MAX_LENGTH);
+  }
+
+  /** A frame that holds `packet`; the address of its record. */
+  frame(packet: Uint8Array, port = 0, datapath = this.datapath): number {
+    const number = datapath.takeFrame(packet.length);
+    assert.notEqual(number, -1 >>> 0, 'no free frame');
+    datapath.u8.set(packet, datapath.dataAddress(number));
+    datapath.receive(0, port, number, packet.length);
+    return datapath.frameAt(number);
+  }
+
+  /** What is known of a frame, by the address of its record. */
+  read(frame: number): {
+    bytes: Uint8Array;
+    headroom: number;
+    number: number;
+    flags: number;
+    l3: number;
+    l4: number;
+    checksumStart: number;
+  } {
+    const { u8, u16, u32 } = this.datapath;
+    const data = u32[(frame + Frame.data) >> 2]!;
+    return {
+      bytes: u8.slice(data, data + u32[(frame + Frame.length) >> 2]!),
+      headroom: data - u32[(frame + Frame.base) >> 2]!,
+      number: u32[(frame + Frame.number) >> 2]!,
+      flags: u32[(frame + Frame.flags) >> 2]!,
+      l3: u16[(frame + Frame.l3) >> 1]!,
+      l4: u16[(frame + Frame.l4) >> 1]!,
+      checksumStart: u16[(frame + Frame.checksumStart) >> 1]!,
+    };
+  }
+
+  give(frame: number): void {
+    this.datapath.exports.giveFrame(this.read(frame).number);
+  }
+
+  /** Address of key `i` of a thread's batch. */
+  keyAddress(i = 0, datapath = this.datapath): number {
+    return regionAddress(this.arena, 'batches') + datapath.thread * BATCH_STRIDE + BATCH_KEYS + 64 * i;
+  }
+
+  /** Receives packets at `port`, a batch at a time, and lets the thread process them. */
+  receive(port: number, packets: readonly Uint8Array[], datapath = this.datapath): void {
+    for (let at = 0; at < packets.length; at += BATCH) {
+      const batch = packets.slice(at, at + BATCH);
+      for (const [slot, packet] of batch.entries()) {
+        const number = datapath.takeFrame(packet.length);
+        assert.notEqual(number, -1 >>> 0, 'no free frame');
+        datapath.u8.set(packet, datapath.dataAddress(number));
+        datapath.receive(slot, port, number, packet.length);
+      }
+      datapath.exports.process(port, batch.length);
+      this.#received += batch.length;
+    }
+  }
+
+  /** Ends a thread's round: what it has for its own ports, as sent, by port. */
+  transmit(datapath = this.datapath): Map<number, Uint8Array[]> {
+    const sent = new Map<number, Uint8Array[]>();
+    const ready = datapath.exports.flush();
+    for (let i = 0; i < ready; i++) {
+      const port = datapath.readyPort(i);
+      const packets: Uint8Array[] = [];
+      datapath.drainQueue(port, false, (at, length) => packets.push(datapath.u8.slice(at, at + length)));
+      sent.set(port, packets);
+    }
+    datapath.clearReadyPorts();
+    return sent;
+  }
+
+  /** Drops whatever waits for the handler; returns how much that was. */
+  dropMisses(reason: number): number {
+    const { handler } = this;
+    let dropped = 0;
+    for (let n = handler.exports.takeMisses(); n > 0; n = handler.exports.takeMisses()) {
+      for (let i = 0; i < n; i++) handler.actByProgram(i, Uint32Array.of(5, reason, 0));
+      dropped += n;
+    }
+    return dropped;
+  }
+
+  /** Free numbers of a pool, on its stack and in the threads' caches. */
+  free(pool: number): number {
+    const { u32 } = this.datapath;
+    const stack = u32[(regionAddress(this.arena, 'pools') + pool * POOL_STRIDE + Pool.free) >> 2]!;
+    return this.threads.reduce((sum, { thread }) => {
+      const cache = regionAddress(this.arena, 'poolCaches') + (thread * POOLS + pool) * POOL_CACHE_STRIDE;
+      return sum + u32[(cache + PoolCache.count) >> 2]!;
+    }, stack);
+  }
+
+  /** Lets every thread pass enough epochs for all that the handler retired to come back. */
+  reclaim(): void {
+    for (let i = 0; i < 4; i++) {
+      for (const { exports } of this.threads) exports.enter();
+      this.handler.exports.reclaim();
+    }
+  }
+
+  /** Every frame had one fate and is back in its pool. Returns the totals. */
+  checkFates(): Totals {
+    const totals = this.observer.totals();
+    const sum = (drops: Record<string, number>) => Object.values(drops).reduce((a, b) => a + b, 0);
+    assert.equal(totals.received, this.#received, 'received');
+    assert.equal(totals.forwarded + sum(totals.dropped), totals.received, 'forwarded + dropped');
+    assert.equal(
+      totals.copiesForwarded + sum(totals.copiesDropped),
+      totals.copied,
+      'copies forwarded + dropped',
+    );
+    assert.equal(this.free(POOL_FRAMES), this.arena.limits.frames, 'free frames');
+    assert.equal(this.free(POOL_LARGE_FRAMES), this.arena.limits.largeFrames, 'free large frames');
+    return totals;
+  }
+
+  /** No flow is live, and flows and blocks are all back in their pools. */
+  checkNoFlows(): void {
+    assert.equal(this.observer.liveFlows(), 0, 'live flows');
+    assert.equal(this.free(POOL_FLOWS), this.arena.limits.flows, 'free flows');
+    assert.equal(this.free(POOL_BLOCKS), this.arena.limits.flows, 'free blocks');
+  }
+}
