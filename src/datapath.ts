@@ -22,9 +22,11 @@ import {
   FRAME_RECORD,
   Frame,
   KEY_SIZE,
+  PORT_COUNTERS_STRIDE,
   PORT_NONE,
   PORT_STRIDE,
   PORT_UP,
+  PortCounters,
   PortRecord,
   PROGRAM_WORDS,
   THREAD_READY_PORTS,
@@ -92,6 +94,11 @@ export class Datapath {
   readonly #self: number;
   readonly #batch: number;
   readonly #sleeps: number;
+  readonly #frames: number;
+  readonly #flows: number;
+  readonly #ports: number;
+  readonly #transmitQueues: number;
+  readonly #portCounters: number;
 
   /** Joins the arena as thread number `thread`, which no other instance may be. */
   constructor(arena: Arena, thread: number) {
@@ -110,6 +117,12 @@ export class Datapath {
     this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
     this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
     this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
+    this.#frames = regionAddress(arena, 'frameRecords');
+    this.#flows = regionAddress(arena, 'flows');
+    this.#ports = regionAddress(arena, 'ports');
+    const row = thread * arena.limits.ports;
+    this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
+    this.#portCounters = regionAddress(arena, 'portCounters') + row * PORT_COUNTERS_STRIDE;
   }
 
   /** Sets the switch clock for what this thread does next. */
@@ -140,6 +153,11 @@ export class Datapath {
     this.u32[(this.#batch + BATCH_FRAMES + 4 * slot) >> 2] = frame;
   }
 
+  /** Counts a frame that could not be received: at the port only, as it never came in. */
+  refuse(port: number): void {
+    this.u64[(this.#portCounters + port * PORT_COUNTERS_STRIDE + PortCounters.rxDropped) >> 3]!++;
+  }
+
   // Transmitting
 
   /** The ports of this thread that `flush` left with frames to transmit: the first `n` of a list. */
@@ -154,8 +172,7 @@ export class Datapath {
 
   /** Address of this thread's transmit queue for `port`: a count, then frame numbers. */
   transmitQueue(port: number): number {
-    const row = this.thread * this.arena.limits.ports + port;
-    return regionAddress(this.arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
+    return this.#transmitQueues + port * TRANSMIT_STRIDE;
   }
 
   /**
@@ -172,9 +189,17 @@ export class Datapath {
     this.exports.hostSent(port);
   }
 
+  /** Drops the frames queued for `port`, which cannot take them. */
+  dropQueue(port: number, reason: number): void {
+    const queue = this.transmitQueue(port) >> 2;
+    const n = this.u32[queue]!;
+    for (let i = 0; i < n; i++) this.exports.dropAtPort(this.u32[queue + 1 + i]!, port, reason);
+    this.u32[queue] = 0;
+  }
+
   /** Address of a frame's record. */
   frameAt(number: number): number {
-    return regionAddress(this.arena, 'frameRecords') + number * FRAME_RECORD;
+    return this.#frames + number * FRAME_RECORD;
   }
 
   // Sleeping and waking
@@ -263,12 +288,12 @@ export class Datapath {
   }
 
   flowKey(flow: number): Uint8Array {
-    const at = regionAddress(this.arena, 'flows') + flow * FLOW_STRIDE + FLOW_KEY;
+    const at = this.#flows + flow * FLOW_STRIDE + FLOW_KEY;
     return this.u8.subarray(at, at + KEY_SIZE);
   }
 
   flowMask(flow: number): Uint8Array {
-    const at = regionAddress(this.arena, 'flows') + flow * FLOW_STRIDE + FLOW_MASK;
+    const at = this.#flows + flow * FLOW_STRIDE + FLOW_MASK;
     return this.u8.subarray(at, at + KEY_SIZE);
   }
 
@@ -276,7 +301,7 @@ export class Datapath {
 
   /** Address of a port's record. */
   portAt(port: number): number {
-    return regionAddress(this.arena, 'ports') + port * PORT_STRIDE;
+    return this.#ports + port * PORT_STRIDE;
   }
 }
 

@@ -1,4 +1,96 @@
-import { Command } from 'commander';
+/** `heddle bench`: measures, and prints the figure. With --json, one row a line. */
+import { Command, InvalidArgumentError } from 'commander';
+import { benchForward, type ForwardOptions, FRAMES, type Measured, SIZES } from '../bench/forward.ts';
+import { print } from './stdout.ts';
+import { seconds, UsageError } from './usage.ts';
+
+interface Row {
+  name: string;
+  /** Median over the rounds. */
+  value: number;
+  unit: string;
+  min: number;
+  max: number;
+  [parameter: string]: string | number;
+}
+
 export function benchCommand(): Command {
-  return new Command('bench');
+  const bench = new Command('bench')
+    .description('Measures, and prints the figure.')
+    .argument('[name]', 'what to measure; without it, the benches are listed')
+    .action(async (name?: string) => {
+      if (name === undefined) return print(...bench.commands.map(describeBench));
+      const names = bench.commands.map((one) => one.name()).join(', ');
+      throw new UsageError(`bench: found "${name}", expected one of ${names}`);
+    });
+  bench
+    .command('forward')
+    .description('the packet path alone: from parsing to output, in memory')
+    .option('--flows <n>', 'flows, one for each destination', whole(1, FRAMES), 1000)
+    .option('--size <bytes>', 'of a frame, with its check sequence', whole(SIZES.least, SIZES.most), 64)
+    .option('--threads <n>', 'datapath threads; more than 1 are compared with 1', whole(1, 16), 1)
+    .option('--seconds <seconds>', 'length of a round', seconds, 2)
+    .option('--rounds <n>', 'rounds, of which the median counts', whole(1, 1000), 5)
+    .option('--json', 'print one JSON object a line')
+    .action(forward);
+  return bench;
+}
+
+function describeBench(bench: Command): string {
+  return `${bench.name().padEnd(10)}${bench.description()}`;
+}
+
+async function forward({ json, ...options }: ForwardOptions & { json?: boolean }): Promise<void> {
+  const rounds: Measured[][] = [];
+  await benchForward(options, async (round) => {
+    rounds.push(round);
+    if (!json) await print(`round ${rounds.length}  ${round.map(describe).join('   ')}`);
+  });
+  const { flows, size, threads } = options;
+  const parameters = { flows, size, rounds: rounds.length };
+  const last = (round: Measured[]) => round.at(-1)!;
+  const rows: Row[] = rounds[0]!.map((one, i) => ({
+    ...row('forward', 'Mpps', rounds, (round) => round[i]!.mpps),
+    ...parameters,
+    threads: one.threads,
+    nsPerPacket: round3(median(rounds.map((round) => round[i]!.nsPerPacket))),
+  }));
+  if (threads > 1) {
+    const ratio = row('forward-scaling', 'ratio', rounds, (round) => last(round).mpps / round[0]!.mpps);
+    rows.push({ ...ratio, ...parameters, threads });
+  }
+  await print(...rows.map((row) => (json ? JSON.stringify(row) : describeRow(row))));
+}
+
+function row(name: string, unit: string, rounds: Measured[][], figure: (round: Measured[]) => number): Row {
+  const figures = rounds.map(figure);
+  const [value, min, max] = [median(figures), Math.min(...figures), Math.max(...figures)].map(round3);
+  return { name, value: value!, unit, min: min!, max: max! };
+}
+
+function describe({ threads, mpps, nsPerPacket }: Measured): string {
+  return `${threads} thread${threads > 1 ? 's' : ''} ${mpps.toFixed(2)} Mpps, ${nsPerPacket.toFixed(1)} ns/packet`;
+}
+
+function describeRow({ name, value, unit, min, max, threads, nsPerPacket }: Row): string {
+  const each = nsPerPacket === undefined ? '' : `, ${Number(nsPerPacket).toFixed(1)} ns/packet`;
+  const figure = `${value.toFixed(2)} ${unit}${each}`;
+  return `median   ${name}, ${threads} thread${threads === 1 ? '' : 's'}: ${figure} (${min} to ${max})`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+const round3 = (value: number): number => Math.round(value * 1000) / 1000;
+
+/** An option's value as a whole number. */
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+  };
 }

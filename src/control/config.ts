@@ -5,7 +5,7 @@
  *     file ─▶ Source (YAML with positions) ─▶ schema ─▶ what sections must agree on ─▶ flows ─▶ Config
  */
 import { readFileSync } from 'node:fs';
-import { basename, extname } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import type { z } from 'zod';
 import { ConfigError, type Place, type Problem } from './config-error.ts';
@@ -136,6 +136,7 @@ function checkPorts(source: Source, sections: ConfigFile, numbers: Map<string, n
     problems.push(source.wrongKey(['ports', '__proto__'], PORT_NAME));
   }
   const owners = new Map<number, string>();
+  const writers = new Map<string, string>();
   for (const [name, port] of Object.entries(ports)) {
     const at = ['ports', name];
     const wrong = (key: string, expected: string, found?: string) =>
@@ -160,6 +161,12 @@ function checkPorts(source: Source, sections: ConfigFile, numbers: Map<string, n
     }
     if (port.type === 'capture' && port.read === undefined && port.write === undefined) {
       problems.push(source.wrongValue(at, 'read, write or both', 'a capture with neither'));
+    }
+    if (port.type === 'capture' && port.write !== undefined) {
+      const file = resolve(port.write);
+      const writer = writers.get(file);
+      if (writer !== undefined) wrong('write', `a file that ${writer} does not write`);
+      writers.set(file, name);
     }
     if (port.type === 'traffic') {
       const room = roomIn(port.network);

@@ -12,12 +12,13 @@ import {
   PortTable,
   RING_SLOTS,
 } from '../datapath.ts';
-import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
+import type { FlowCommand, PortRow, Shown, Summary, SwitchControl } from '../model.ts';
 import type { DriverSpec, OpenPort } from '../port/port.ts';
 import type { TrafficOptions } from '../port/traffic/hosts.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
 import type { Config, PortConfig, TrafficConfig } from './config.ts';
+import { summaryOf } from './summary.ts';
 
 export interface SwitchOptions {
   /** With `threads: inline`: when to end, on the virtual clock. */
@@ -63,7 +64,7 @@ function hashSeed({ threads }: Config): number {
  * Large frames are for ports with whole segments; each receives into a batch of them at a time. Full queues
  * for the handler, one from each thread, do not take the last: what needs no handler passes.
  */
-function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLimits {
+export function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLimits {
   return {
     threads: datapaths + 1,
     ports: Math.max(limits.ports, ...ports.map(({ number }) => number)) + 1,
@@ -110,7 +111,9 @@ async function openPort(port: PortConfig, config: Config, arena: Arena): Promise
     }
     case 'capture': {
       const { openCapture } = await import('../port/capture.ts');
-      return openCapture(port.number, port.name, port);
+      // With threads: inline nothing depends on when it runs.
+      const epochMs = config.threads === 'inline' ? 0 : Date.now();
+      return openCapture(port.number, port.name, port, epochMs);
     }
   }
 }
@@ -136,18 +139,22 @@ function showPorts(arena: Arena, ports: Attached[]): void {
   for (const { config, open, thread } of ports) table.open(config.number, thread, open.maxLength);
 }
 
+export function handlerOptions({ ports, flows, limits, macAgeingSeconds }: Config): HandlerOptions {
+  return {
+    ports: ports.map(({ number, name }) => ({ number, name })),
+    flows,
+    macs: limits.macs,
+    macAgeingMs: macAgeingSeconds * 1000,
+  };
+}
+
 async function startEngine(
   config: Config,
   arena: Arena,
   drivers: DriverSpec[][],
   { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
 ): Promise<Engine> {
-  const options: HandlerOptions = {
-    ports: config.ports.map(({ number, name }) => ({ number, name })),
-    flows: config.flows,
-    macs: config.limits.macs,
-    macAgeingMs: config.macAgeingSeconds * 1000,
-  };
+  const options = handlerOptions(config);
   if (config.threads === 'inline') {
     const { Inline } = await import('../thread/inline.ts');
     return Inline.start(arena, drivers[0]!, options, durationMs);
@@ -208,18 +215,8 @@ export class Switch implements SwitchControl {
   }
 
   summary(): Summary {
-    const totals = this.#observer.totals();
-    const gone = totals.forwarded + Object.values(totals.dropped).reduce((a, b) => a + b, 0);
-    return {
-      name: this.#config.name,
-      durationMs: Math.round(this.#engine.nowMs()),
-      packetsReceived: totals.received,
-      packetsForwarded: totals.forwarded,
-      packetsQueued: Math.max(totals.received - gone, 0),
-      dropped: totals.dropped,
-      copiesForwarded: totals.copiesForwarded,
-      copiesDropped: totals.copiesDropped,
-      ports: this.#ports.map(({ config, open, thread }) => ({
+    const ports = this.#ports.map(
+      ({ config, open, thread }): PortRow => ({
         number: config.number,
         name: config.name,
         type: config.type,
@@ -227,12 +224,9 @@ export class Switch implements SwitchControl {
         state: this.#portTable.isUp(config.number) ? 'up' : 'down',
         mtu: open.mtu,
         ...this.#observer.port(config.number),
-      })),
-      megaflows: this.#observer.liveFlows(),
-      cacheHits: totals.cacheHits,
-      classifierHits: totals.classifierHits,
-      upcalls: totals.upcalls,
-    };
+      }),
+    );
+    return summaryOf(this.#config.name, this.#engine.nowMs(), this.#observer, ports);
   }
 
   #threads(): Shown['threads'][] {

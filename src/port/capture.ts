@@ -1,25 +1,49 @@
 /**
  * Capture port: frames come from a capture file at the pace of their times, and frames sent to the port go
- * to another. The first frame arrives when the port does.
+ * to another. The first frame arrives when the port does. A file that turns out to be corrupt, or a disk
+ * that is full, ends the reading or the writing, not the switch.
  */
-import { accessSync, constants } from 'node:fs';
-import { BATCH, type Datapath, MAX_LENGTH, NONE } from '../datapath.ts';
+import { accessSync, closeSync, constants, openSync, type Stats, statSync, writeSync } from 'node:fs';
+import { BATCH, type Datapath, DROP_TRANSMIT_ERROR, MAX_LENGTH, NONE } from '../datapath.ts';
 import { CaptureReader } from './capture/reader.ts';
 import { CaptureWriter } from './capture/writer.ts';
-import type { CaptureOptions, OpenPort, Port } from './port.ts';
+import type { CaptureOptions, CaptureSpec, OpenPort, Port } from './port.ts';
 
-export function openCapture(number: number, name: string, options: CaptureOptions): OpenPort {
-  if (options.read !== undefined) CaptureReader.open(options.read).close();
-  if (options.write !== undefined) {
-    CaptureWriter.create(options.write, [name]).close();
-    accessSync(options.write, constants.W_OK);
-  }
+/**
+ * Finds out whether the files can be read and written; the port's thread opens them. What is there is
+ * emptied only then. `epochMs`: when the switch clock began, since 1970.
+ */
+export function openCapture(
+  number: number,
+  name: string,
+  { read, write, loop }: CaptureOptions,
+  epochMs: number,
+): OpenPort {
+  const source = read === undefined ? undefined : checkSource(read);
+  if (write !== undefined) checkTarget(write, source);
   return {
-    driver: { type: 'capture', number, options },
+    driver: { type: 'capture', number, name, options: { read, write, loop }, epochMs },
     mtu: MAX_LENGTH - 14,
     maxLength: MAX_LENGTH,
     close() {},
   };
+}
+
+/** A pipe is left alone: it can be opened and read but once. */
+function checkSource(path: string): Stats {
+  const source = statSync(path);
+  if (source.isFIFO()) accessSync(path, constants.R_OK);
+  else CaptureReader.open(path).close();
+  return source;
+}
+
+function checkTarget(path: string, source: Stats | undefined): void {
+  const target = statSync(path, { throwIfNoEntry: false });
+  if (target?.isFIFO()) return accessSync(path, constants.W_OK);
+  if (target?.isFile() && target.ino === source?.ino && target.dev === source.dev) {
+    throw new Error(`${path}: found the same file to read and to write, expected two`);
+  }
+  closeSync(openSync(path, 'a'));
 }
 
 /** Frames whose times are no further apart than this may share a batch. */
@@ -28,63 +52,102 @@ const GRAIN_MS = 1;
 export class CapturePort implements Port {
   readonly descriptors: readonly number[] = [];
   readonly #datapath: Datapath;
-  readonly #number: number;
-  readonly #options: CaptureOptions;
+  readonly #spec: CaptureSpec;
   readonly #writer: CaptureWriter | undefined;
+  /** The file cannot be written on: what is sent to the port is dropped. */
+  #failed = false;
+  /** Stands at the frame that comes next; undefined when there is none. */
   #reader: CaptureReader | undefined;
-  /** What to add to the current frame's time to have it on the switch clock. */
+  /** What to add to a frame's time to have it on the switch clock; NaN until the first poll. */
   #shiftMs = Number.NaN;
 
-  constructor(datapath: Datapath, number: number, options: CaptureOptions) {
+  constructor(datapath: Datapath, spec: CaptureSpec) {
     this.#datapath = datapath;
-    this.#number = number;
-    this.#options = options;
-    if (options.write !== undefined) this.#writer = CaptureWriter.create(options.write, ['heddle']);
-    this.#rewind();
-  }
-
-  #rewind(): void {
-    this.#reader?.close();
-    this.#reader = undefined;
-    if (this.#options.read === undefined) return;
-    const reader = CaptureReader.open(this.#options.read);
-    this.#shiftMs = Number.NaN;
-    if (reader.next()) this.#reader = reader;
-    else reader.close();
+    this.#spec = spec;
+    const { read, write } = spec.options;
+    if (write !== undefined) this.#writer = CaptureWriter.create(write, [spec.name]);
+    try {
+      if (read !== undefined) this.#start(read);
+    } catch (error) {
+      this.#failReading(error as Error);
+    }
   }
 
   poll(nowMs: number): number {
+    if (this.#reader && Number.isNaN(this.#shiftMs)) this.#shiftMs = nowMs - this.#reader.timeMs;
     let n = 0;
-    while (n < BATCH && this.#reader && this.#due(this.#reader, nowMs) <= nowMs + GRAIN_MS) {
+    while (n < BATCH && this.#reader && this.dueMs() <= nowMs + GRAIN_MS) {
       const { buffer, offset, length } = this.#reader;
-      const frame = this.#datapath.takeFrame(length);
-      if (frame === NONE) break;
-      this.#datapath.u8.set(buffer.subarray(offset, offset + length), this.#datapath.dataAddress(frame));
-      this.#datapath.receive(n++, this.#number, frame, length);
+      if (length <= MAX_LENGTH) {
+        const frame = this.#datapath.takeFrame(length);
+        if (frame === NONE) break;
+        this.#datapath.u8.set(buffer.subarray(offset, offset + length), this.#datapath.dataAddress(frame));
+        this.#datapath.receive(n++, this.#spec.number, frame, length);
+      } else {
+        this.#datapath.refuse(this.#spec.number);
+      }
       this.#advance(this.#reader);
     }
-    if (n > 0) this.#datapath.exports.process(this.#number, n);
+    if (n > 0) this.#datapath.exports.process(this.#spec.number, n);
     return n;
   }
 
-  #due(reader: CaptureReader, nowMs: number): number {
-    if (Number.isNaN(this.#shiftMs)) this.#shiftMs = nowMs - reader.timeMs;
-    return reader.timeMs + this.#shiftMs;
-  }
-
+  /** Moves to the next frame; with `loop`, the first comes a little after the last, and so time passes. */
   #advance(reader: CaptureReader): void {
-    if (reader.next()) return;
-    if (this.#options.loop) this.#rewind();
-    else {
-      reader.close();
-      this.#reader = undefined;
+    const lastMs = this.dueMs();
+    try {
+      if (reader.next()) return;
+      this.#endReading();
+      const { read, loop } = this.#spec.options;
+      if (!loop) return;
+      this.#start(read!);
+      if (this.#reader) this.#shiftMs = lastMs + GRAIN_MS - this.#reader.timeMs;
+    } catch (error) {
+      this.#failReading(error as Error);
     }
   }
 
+  /** Opens the file at its first frame, if it has any. */
+  #start(path: string): void {
+    this.#reader = CaptureReader.open(path);
+    if (!this.#reader.next()) this.#endReading();
+  }
+
+  #endReading(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
+  }
+
+  /** What could not be read counts as a frame not received. */
+  #failReading(error: Error): void {
+    this.#endReading();
+    this.#datapath.refuse(this.#spec.number);
+    this.#report(error);
+  }
+
   transmit(nowMs: number): void {
-    this.#datapath.drainQueue(this.#number, false, (address, length) =>
-      this.#writer?.write(0, nowMs, this.#datapath.u8, address, length),
-    );
+    if (!this.#failed) this.#write(nowMs + this.#spec.epochMs);
+    if (this.#failed) this.#datapath.dropQueue(this.#spec.number, DROP_TRANSMIT_ERROR);
+  }
+
+  #write(timeMs: number): void {
+    try {
+      this.#datapath.drainQueue(this.#spec.number, false, (address, length) =>
+        this.#writer?.write(0, timeMs, this.#datapath.u8, address, length),
+      );
+    } catch (error) {
+      this.#failed = true;
+      this.#report(error as Error);
+    }
+  }
+
+  /** A datapath thread never returns to its event loop, which `console.error` would need. */
+  #report({ message }: Error): void {
+    try {
+      writeSync(2, `heddle: port ${this.#spec.name}: ${message}\n`);
+    } catch {
+      // Nobody listens.
+    }
   }
 
   dueMs(): number {
@@ -92,8 +155,13 @@ export class CapturePort implements Port {
     return Number.isNaN(this.#shiftMs) ? 0 : this.#reader.timeMs + this.#shiftMs;
   }
 
+  /** Throws CaptureError when what is left cannot be written and nobody has been told yet. */
   close(): void {
-    this.#reader?.close();
-    this.#writer?.close();
+    this.#endReading();
+    try {
+      this.#writer?.close();
+    } catch (error) {
+      if (!this.#failed) throw error;
+    }
   }
 }

@@ -18,7 +18,7 @@ export async function createDriver(datapath: Datapath, spec: DriverSpec): Promis
     }
     case 'capture': {
       const { CapturePort } = await import('./capture.ts');
-      return new CapturePort(datapath, spec.number, spec.options);
+      return new CapturePort(datapath, spec);
     }
   }
 }

@@ -27,12 +27,22 @@ export interface CaptureOptions {
   write?: string | undefined;
 }
 
+export interface CaptureSpec {
+  type: 'capture';
+  number: number;
+  /** Of the port, and so of the interface in the file. */
+  name: string;
+  options: CaptureOptions;
+  /** When the switch clock began, since 1970: frames are written with their time of day. */
+  epochMs: number;
+}
+
 /** What a thread needs to drive a port: structured-clonable. */
 export type DriverSpec =
   | { type: 'packet'; number: number; fd: number }
   | { type: 'afxdp'; number: number; fd: number; sender: number | undefined }
   | { type: 'traffic'; number: number; options: TrafficOptions }
-  | { type: 'capture'; number: number; options: CaptureOptions };
+  | CaptureSpec;
 
 /** A port as the control side holds it. */
 export interface OpenPort {

@@ -32,7 +32,7 @@ export class Forwarder {
     for (const port of this.#ports) {
       const n = port.poll(nowMs);
       if (n > 0) {
-        this.#transmit(nowMs);
+        this.transmit(nowMs);
         moved += n;
       }
     }
@@ -42,11 +42,12 @@ export class Forwarder {
   /** Sends what other threads have for this one's ports, and takes nothing in; returns how many frames. */
   finish(nowMs: number): number {
     const collected = this.#datapath.exports.collect();
-    if (collected > 0) this.#transmit(nowMs);
+    if (collected > 0) this.transmit(nowMs);
     return collected;
   }
 
-  #transmit(nowMs: number): void {
+  /** Sends what this thread has queued for its ports, and passes on what it has for others'. */
+  transmit(nowMs: number): void {
     const ready = this.#datapath.exports.flush();
     for (let i = 0; i < ready; i++) this.#byNumber.get(this.#datapath.readyPort(i))!.transmit(nowMs);
     if (ready > 0) this.#datapath.clearReadyPorts();

@@ -41,10 +41,10 @@ export class Handler {
     this.#nowMs = nowMs;
     const { exports } = this.#datapath;
     this.#datapath.setClock(nowMs);
+    this.#macs.expire(nowMs);
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
     if (misses > 0) exports.flush();
-    this.#macs.expire(nowMs);
     this.#megaflows.maintain(this.#generation, nowMs);
     exports.leave();
     exports.reclaim();

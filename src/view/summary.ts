@@ -19,8 +19,11 @@ const FATES: Column<{ fate: string; packets: number; note: string }>[] = [
   { head: '', cell: ({ note }) => note },
 ];
 
-/** Lines of text. */
-export function summaryText(summary: Summary): string[] {
+/** Lines of text, the first a title. */
+export function summaryText(
+  summary: Summary,
+  title = `${summary.name} ran for ${time(summary.durationMs)}`,
+): string[] {
   const { packetsReceived, packetsForwarded, packetsQueued, cacheHits, classifierHits, upcalls } = summary;
   const lookups = cacheHits + classifierHits + upcalls;
   const copies = summary.copiesForwarded > 0 ? `and ${count(summary.copiesForwarded)} copies` : '';
@@ -31,7 +34,7 @@ export function summaryText(summary: Summary): string[] {
     { fate: 'queued', packets: packetsQueued, note: '' },
   ]);
   return [
-    `${summary.name} ran for ${time(summary.durationMs)}`,
+    title,
     '',
     ...table(PORTS, summary.ports),
     '',

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { heddle } from './child.ts';
+
+test('without a name, the benches are listed', async () => {
+  const { code, stdout } = await heddle('bench').outcome;
+  assert.equal(code, 0);
+  assert.match(stdout, /^forward +the packet path/m);
+});
+
+const SHORT = ['bench', 'forward', '--flows', '100', '--seconds', '0.02', '--rounds', '3'];
+
+test('bench forward prints each round and the median', async () => {
+  const { code, stdout } = await heddle(...SHORT).outcome;
+  assert.equal(code, 0);
+  assert.equal(stdout.match(/^round \d {2}1 thread [\d.]+ Mpps, [\d.]+ ns\/packet$/gm)?.length, 3);
+  assert.match(stdout, /^median +forward, 1 thread: [\d.]+ Mpps, [\d.]+ ns\/packet \([\d.]+ to [\d.]+\)$/m);
+});
+
+test('with --json, one row a line; more threads are compared with one', async () => {
+  const { code, stdout } = await heddle(...SHORT, '--size', '128', '--threads', '2', '--json').outcome;
+  assert.equal(code, 0);
+  const rows = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    rows.map(({ name, unit, flows, size, threads, rounds }) => [name, unit, flows, size, threads, rounds]),
+    [
+      ['forward', 'Mpps', 100, 128, 1, 3],
+      ['forward', 'Mpps', 100, 128, 2, 3],
+      ['forward-scaling', 'ratio', 100, 128, 2, 3],
+    ],
+  );
+  for (const { value, min, max } of rows) assert.ok(0 < min && min <= value && value <= max);
+  assert.ok(rows[0].nsPerPacket > 0);
+});
+
+const WRONG: readonly [args: string[], message: RegExp][] = [
+  [['bench', 'fly'], /^heddle: bench: found "fly", expected one of forward$/m],
+  [['bench', 'forward', '--flows', '0'], /Expected a whole number from 1 to 4096/],
+  [['bench', 'forward', '--size', '63'], /Expected a whole number from 64 to 1518/],
+  [['bench', 'forward', '--threads', 'two'], /Expected a whole number from 1 to 16/],
+  [['bench', 'forward', '--speed', '1'], /unknown option '--speed'/],
+];
+
+for (const [args, message] of WRONG) {
+  test(`heddle ${args.join(' ')}: exit code 2 and a reason`, async () => {
+    const { code, stdout, stderr } = await heddle(...args).outcome;
+    assert.match(stderr, message);
+    assert.equal(code, 2);
+    assert.equal(stdout, '');
+  });
+}
