@@ -102,7 +102,7 @@ test('a request that is wrong is told what is expected', () =>
 test('a line that is too long is refused before it is stored', () =>
   serving(async ({ path }) => {
     const answer = await say(path, Buffer.alloc((16 << 20) + 1, 'x'));
-    assert.match(answer, /^\{"error":"found a line of more than 16777216 bytes"\}\n$/);
+    assert.match(answer, /^\{"error":"found a line of more than 16777216 bytes","name":"Error"\}\n$/);
   }));
 
 test('there is room for so many clients and no more', () =>
