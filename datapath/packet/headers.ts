@@ -7,6 +7,7 @@ export const IPV4_HEADER: u32 = 20; // RFC 791 §3.1
 export const IPV6_HEADER: u32 = 40; // RFC 8200 §3
 export const TCP_HEADER: u32 = 20; // RFC 9293 §3.1
 export const UDP_HEADER: u32 = 8; // RFC 768
+export const SCTP_HEADER: u32 = 12; // RFC 9260 §3.1
 export const ICMP_HEADER: u32 = 8; // RFC 792; RFC 4443 §2.1 needs four, every message has eight
 
 // EtherTypes as a little-endian load of the two bytes sees them.
@@ -24,6 +25,7 @@ export const PROTO_ICMP: u8 = 1;
 export const PROTO_TCP: u8 = 6;
 export const PROTO_UDP: u8 = 17;
 export const PROTO_ICMPV6: u8 = 58;
+export const PROTO_SCTP: u8 = 132;
 
 export const IPV4_MORE_FRAGMENTS: u32 = 0x2000;
 export const IPV4_FRAGMENT_OFFSET: u32 = 0x1fff;

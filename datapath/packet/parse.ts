@@ -12,6 +12,7 @@ import {
   DROP_IPV6_BAD_LENGTH,
   DROP_IPV6_BAD_VERSION,
   DROP_IPV6_TRUNCATED,
+  DROP_SCTP_TRUNCATED,
   DROP_TCP_TRUNCATED,
   DROP_UDP_TRUNCATED,
   DROP_VLAN_TRUNCATED,
@@ -30,8 +31,10 @@ import {
   IPV6_HEADER,
   PROTO_ICMP,
   PROTO_ICMPV6,
+  PROTO_SCTP,
   PROTO_TCP,
   PROTO_UDP,
+  SCTP_HEADER,
   TCP_HEADER,
   TYPE_ARP,
   TYPE_IPV4,
@@ -129,11 +132,16 @@ function parseIpv6(frame: Frame, key: Key, ip: usize, room: u32): u32 {
 function parseTransport(key: Key, protocol: u8, icmp: u8, l4: usize, room: u32): u32 {
   const ports = changetype<usize>(key) + offsetof<Key>('tpSrc');
   if (protocol == PROTO_TCP) {
-    if (room < TCP_HEADER || (<u32>(load<u8>(l4 + 12) >>> 4)) << 2 > room) return DROP_TCP_TRUNCATED;
+    if (room < TCP_HEADER) return DROP_TCP_TRUNCATED;
+    const header = (<u32>(load<u8>(l4 + 12) >>> 4)) << 2;
+    if (header < TCP_HEADER || header > room) return DROP_TCP_TRUNCATED;
     store<u32>(ports, load<u32>(l4));
     key.tcpFlags = load<u16>(l4 + 12) & 0xff0f; // RFC 9293 §3.1: twelve bits behind the data offset
   } else if (protocol == PROTO_UDP) {
     if (room < UDP_HEADER) return DROP_UDP_TRUNCATED;
+    store<u32>(ports, load<u32>(l4));
+  } else if (protocol == PROTO_SCTP) {
+    if (room < SCTP_HEADER) return DROP_SCTP_TRUNCATED;
     store<u32>(ports, load<u32>(l4));
   } else if (protocol == icmp) {
     if (room < ICMP_HEADER) return DROP_ICMP_TRUNCATED;

@@ -8,6 +8,9 @@ import { fold, sum, update } from './checksum';
 import { FRAME_PARTIAL, Frame, frameAt, SEGMENT_NONE, SEGMENT_UDP, takeFrame } from './frame';
 import { be16, be32, putBe16, putBe32, TCP_HEADER, TYPE_IPV6, UDP_HEADER } from './headers';
 
+/** Where UDP has its checksum. Zero says that there is none (RFC 768), so one that comes out so is all ones. */
+const UDP_CHECKSUM: u16 = 6;
+
 /** Completes the checksum: the field holds the pseudo-header's sum, so summing over it covers both. */
 export function completeChecksum(frame: Frame): void {
   frame.flags &= ~FRAME_PARTIAL;
@@ -15,7 +18,10 @@ export function completeChecksum(frame: Frame): void {
   const place = start + <u32>frame.checksumOffset;
   if (place + 2 > frame.length) return;
   const checksum = fold(sum(frame.data + start, frame.length - start)) ^ 0xffff;
-  store<u16>(frame.data + place, <u16>(checksum == 0 ? 0xffff : checksum));
+  store<u16>(
+    frame.data + place,
+    <u16>(checksum == 0 && frame.checksumOffset == UDP_CHECKSUM ? 0xffff : checksum),
+  );
   count(COUNT_CHECKSUMS_COMPLETED, 1);
 }
 
@@ -29,7 +35,8 @@ export function segmentHeaders(frame: Frame): u32 {
   const l4 = <u32>frame.l4;
   const isUdp = kind(frame) == SEGMENT_UDP;
   const least = l4 + (isUdp ? UDP_HEADER : TCP_HEADER);
-  if (frame.segmentSize == 0 || l4 == 0 || least > frame.length) return 0;
+  if (frame.segmentType == SEGMENT_NONE || frame.segmentSize == 0) return 0;
+  if (l4 == 0 || least > frame.length) return 0;
   const headers = isUdp ? least : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
   return headers >= least && headers < frame.length ? headers : 0;
 }
@@ -37,7 +44,7 @@ export function segmentHeaders(frame: Frame): u32 {
 /** How many packets the frame is on the wire. */
 export function segmentCount(frame: Frame): u32 {
   const headers = segmentHeaders(frame);
-  if (frame.segmentType == SEGMENT_NONE || headers == 0) return 1;
+  if (headers == 0) return 1;
   return (frame.length - headers + frame.segmentSize - 1) / frame.segmentSize;
 }
 

@@ -20,16 +20,7 @@ import { DROP_NO_FRAMES, DROP_TOO_LONG, DROP_TRANSMIT_QUEUE_FULL } from '../drop
 import { map, NONE } from '../memory/arena';
 import { POOL_FRAMES, take } from '../memory/pool';
 import { self } from '../memory/thread';
-import {
-  FRAME_PARTIAL,
-  FRAME_SIZE,
-  Frame,
-  frameAt,
-  giveFrame,
-  makePlain,
-  SEGMENT_NONE,
-  takeFrame,
-} from '../packet/frame';
+import { FRAME_PARTIAL, FRAME_SIZE, Frame, frameAt, giveFrame, makePlain, takeFrame } from '../packet/frame';
 import { VLAN_TAG } from '../packet/headers';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
 import { isTagged } from '../packet/vlan';
@@ -120,7 +111,7 @@ export function xdpTransmit(port: u32): void {
   const waiting = transmitQueue(port);
   for (let i: u32 = 0; i < waiting.count; i++) {
     const number = queued(waiting, i);
-    if (frameAt(number).segmentType != SEGMENT_NONE) sendSegments(queue, port, number);
+    if (segmentHeaders(frameAt(number)) != 0) sendSegments(queue, port, number);
     else sendWhole(queue, port, number);
   }
   waiting.count = 0;
@@ -160,9 +151,7 @@ function copyIntoUmem(frame: Frame): u32 {
 function sendSegments(queue: XdpQueue, port: u32, number: u32): void {
   const frame = frameAt(number);
   const headers = segmentHeaders(frame);
-  if (headers == 0 || isTooLong(frame, headers + frame.segmentSize, port)) {
-    return dropAtPort(number, port, DROP_TOO_LONG);
-  }
+  if (isTooLong(frame, headers + frame.segmentSize, port)) return dropAtPort(number, port, DROP_TOO_LONG);
   let packets: u32 = 0;
   let bytes: u32 = 0;
   for (let offset: u32 = 0; offset < frame.length - headers; offset += frame.segmentSize) {

@@ -2,49 +2,65 @@
  * Ports whose far side is TypeScript: it reads the queued frames' bytes in the arena, a batch at a time,
  * after they were made fit for it here, and then says that it has them.
  */
+import { BATCH_SCRATCH, batch } from '../batch';
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, COUNT_SEGMENTED, count, portCounters } from '../counters';
+import { DROP_BATCH_FULL, DROP_NO_FRAMES } from '../drop';
 import { NONE } from '../memory/arena';
-import { FRAME_COPY, FRAME_PARTIAL, FRAME_PIECE, frameAt, giveFrame, SEGMENT_NONE } from '../packet/frame';
+import { FRAME_COPY, FRAME_PARTIAL, FRAME_PIECE, frameAt, giveFrame } from '../packet/frame';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
+import { drop, dropAtPort } from '../transmit';
 import { queued, setQueued, TRANSMIT_SLOTS, TransmitQueue, transmitQueue } from './port';
 
 /**
  * Completes the checksums of the frames queued for `port` and, if `cut`, replaces segments by the packets
- * that they stand for. Returns how many frames there are now.
+ * that they stand for, in order. Returns how many frames there are now.
  */
 export function hostPrepare(port: u32, cut: bool): u32 {
   const queue = transmitQueue(port);
   const n = queue.count;
+  const numbers = batch() + BATCH_SCRATCH;
+  memory.copy(numbers, changetype<usize>(queue) + offsetof<TransmitQueue>(), (<usize>n) << 2);
+  queue.count = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const frame = frameAt(queued(queue, i));
-    if (cut && frame.segmentType != SEGMENT_NONE) cutQueued(queue, port, i);
-    else if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
+    const number = load<u32>(numbers + ((<usize>i) << 2));
+    const frame = frameAt(number);
+    if (cut && segmentHeaders(frame) != 0) {
+      pushPieces(queue, port, number);
+    } else {
+      if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
+      if (!push(queue, number)) dropAtPort(number, port, DROP_BATCH_FULL);
+    }
   }
   return queue.count;
 }
 
+function push(queue: TransmitQueue, number: u32): bool {
+  if (queue.count == TRANSMIT_SLOTS) return false;
+  setQueued(queue, queue.count++, number);
+  return true;
+}
+
 /**
- * The first packet takes the segment's place in the queue, the others go to its end: their order among
- * each other stays, which is what their connection needs. Those that find no room are the port's drops.
+ * The packets of a segment, as far as there are frames and room for them; what is missing counts at the
+ * port. The first that goes stands for the segment, whose fate is counted once.
  */
-function cutQueued(queue: TransmitQueue, port: u32, i: u32): void {
-  const number = queued(queue, i);
+function pushPieces(queue: TransmitQueue, port: u32, number: u32): void {
   const frame = frameAt(number);
   const headers = segmentHeaders(frame);
-  if (headers == 0) return;
+  let pieces: u32 = 0;
   for (let offset: u32 = 0; offset < frame.length - headers; offset += frame.segmentSize) {
-    const piece = offset == 0 || queue.count < TRANSMIT_SLOTS ? cutSegment(frame, headers, offset) : NONE;
+    const piece = queue.count == TRANSMIT_SLOTS ? NONE : cutSegment(frame, headers, offset);
     if (piece == NONE) {
       portCounters(port).txDropped++;
-      if (offset == 0) return;
       continue;
     }
-    if (offset == 0) {
-      setQueued(queue, i, piece);
-    } else {
-      frameAt(piece).flags |= FRAME_PIECE;
-      setQueued(queue, queue.count++, piece);
-    }
+    if (pieces != 0) frameAt(piece).flags |= FRAME_PIECE;
+    pieces++;
+    push(queue, piece);
+  }
+  if (pieces == 0) {
+    drop(number, DROP_NO_FRAMES);
+    return;
   }
   count(COUNT_SEGMENTED, 1);
   giveFrame(number);

@@ -136,8 +136,15 @@ export const FIELDS: readonly Field[] = [
 ];
 
 function ports(protocol: string, requires: Prerequisite): Field[] {
+  // SCTP's checksum covers the whole packet (RFC 9260 §6.8), so its ports are only matched.
+  const writable = protocol !== 'sctp';
   const port = (end: string, offset: number) =>
-    field(`${protocol}_${end}`, 'decimal', offset, 2, { matchName: `tp_${end}`, requires, ...both });
+    field(`${protocol}_${end}`, 'decimal', offset, 2, {
+      matchName: `tp_${end}`,
+      requires,
+      maskable,
+      writable,
+    });
   return [port('src', Key.tpSrc), port('dst', Key.tpDst)];
 }
 
@@ -155,7 +162,7 @@ function icmp(protocol: string, requires: Prerequisite): Field[] {
 }
 
 /** The ports of whichever transport protocol the packet has: what `mod_tp_src` and `mod_tp_dst` set. */
-const TRANSPORT = needs('tcp, udp or sctp', IP.ethTypes, TCP, UDP, SCTP);
+const TRANSPORT = needs('tcp or udp', IP.ethTypes, TCP, UDP);
 export const TP_SRC = field('tp_src', 'decimal', Key.tpSrc, 2, { requires: TRANSPORT });
 export const TP_DST = field('tp_dst', 'decimal', Key.tpDst, 2, { requires: TRANSPORT });
 

@@ -265,6 +265,8 @@ const bent: [string, Uint8Array, string][] = [
   ['TCP options beyond the packet', ethernet({}, ipv4({}, tcp({ dataOffset: 6 }))), 'tcp_truncated'],
   ['UDP of 7 bytes', ethernet({}, ipv4({ totalLength: 27 }, udp())), 'udp_truncated'],
   ['UDP over IPv6 of 7 bytes', ethernet({}, ipv6({ payloadLength: 7 }, udp())), 'udp_truncated'],
+  ['TCP with a header of 16 bytes', ethernet({}, ipv4({}, tcp({ dataOffset: 4 }))), 'tcp_truncated'],
+  ['SCTP of 11 bytes', ethernet({}, ipv4({ protocol: 132 }, new Uint8Array(11))), 'sctp_truncated'],
   ['ICMP of 7 bytes', ethernet({}, ipv4({ totalLength: 27 }, icmp())), 'icmp_truncated'],
   ['ICMPv6 of 7 bytes', ethernet({}, ipv6({ payloadLength: 7 }, icmp6())), 'icmp_truncated'],
   [

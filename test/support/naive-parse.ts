@@ -12,6 +12,7 @@ import {
   DROP_IPV6_BAD_LENGTH,
   DROP_IPV6_BAD_VERSION,
   DROP_IPV6_TRUNCATED,
+  DROP_SCTP_TRUNCATED,
   DROP_TCP_TRUNCATED,
   DROP_UDP_TRUNCATED,
   DROP_VLAN_TRUNCATED,
@@ -91,9 +92,13 @@ export function naiveParse(packet: Uint8Array, inPort: number): Parsed | number 
 
   const transport = network.subarray(header, end);
   if (protocol === 6) {
-    if (transport.length < 20 || (transport[12]! >> 4) * 4 > transport.length) return DROP_TCP_TRUNCATED;
+    if (transport.length < 20 || transport[12]! >> 4 < 5 || (transport[12]! >> 4) * 4 > transport.length)
+      return DROP_TCP_TRUNCATED;
     put(24, transport.subarray(0, 4));
     put(28, Uint8Array.of(transport[12]! % 16, transport[13]!));
+  } else if (protocol === 132) {
+    if (transport.length < 12) return DROP_SCTP_TRUNCATED;
+    put(24, transport.subarray(0, 4));
   } else if (protocol === 17) {
     if (transport.length < 8) return DROP_UDP_TRUNCATED;
     put(24, transport.subarray(0, 4));
