@@ -44,6 +44,7 @@ export class XdpQueue {
   completionDescriptors: usize;
   entries: u32; // of each ring, a power of two
   fillTarget: u32; // frames that the kernel should have to receive into
+  txNext: u32; // where the next frame goes on the transmit ring: the producer's index, not yet published
 }
 
 export const XDP_AREA: u32 = 65536;
@@ -109,12 +110,15 @@ export function xdpTransmit(port: u32): void {
   const queue = queueOf(port);
   reap(queue);
   const waiting = transmitQueue(port);
+  queue.txNext = load<u32>(queue.txProducer);
   for (let i: u32 = 0; i < waiting.count; i++) {
     const number = queued(waiting, i);
     if (segmentHeaders(frameAt(number)) != 0) sendSegments(queue, port, number);
     else sendWhole(queue, port, number);
   }
   waiting.count = 0;
+  // Published once: an atomic store waits for all stores before it, and they for their cache lines.
+  atomic.store<u32>(queue.txProducer, queue.txNext);
 }
 
 /** Whether `length` bytes of the frame are more than the port takes, to which a tag adds its own. */
@@ -172,13 +176,13 @@ function sendSegments(queue: XdpQueue, port: u32, number: u32): void {
 
 /** Puts one frame of the UMEM on the transmit ring; false when the ring is full. */
 function post(queue: XdpQueue, frame: Frame): bool {
-  const producer = load<u32>(queue.txProducer);
+  const producer = queue.txNext;
   if (producer - atomic.load<u32>(queue.txConsumer) == queue.entries) return false;
   const descriptor = queue.txDescriptors + ((<usize>(producer & (queue.entries - 1))) << 4);
   store<u64>(descriptor, <u64>(frame.data - map.frames));
   store<u32>(descriptor, frame.length, 8);
   store<u32>(descriptor, 0, 12);
-  atomic.store<u32>(queue.txProducer, producer + 1);
+  queue.txNext = producer + 1;
   return true;
 }
 
