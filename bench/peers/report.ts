@@ -89,7 +89,7 @@ function table(rows: readonly Row[]): string {
   for (const { system, offload, value, min, max, ratio, rounds, failed, failure } of rows)
     table.push([
       system,
-      offload ? 'on' : 'off',
+      offload === 'port' ? 'port' : offload ? 'on' : 'off',
       figure(value),
       min === null ? '' : `${figure(min)}..${figure(max)}`,
       ratio === null ? '' : ratio.toFixed(2),

@@ -31,12 +31,15 @@ export interface Topology {
 
 let built = 0;
 
+/** Which ends of each cable leave checksums and segmentation to others: both, none, or the switch's. */
+export type Offload = boolean | 'port';
+
 /**
- * Brings both hosts up. `offload`: whether their interfaces may leave checksums and segmentation to others;
+ * Brings both hosts up. `offload`: which interfaces may leave checksums and segmentation to others;
  * `direct`: one cable joins the hosts and there are no ports. `signal` ends whatever runs in the hosts.
  */
 export async function buildTopology(
-  offload: boolean,
+  offload: Offload,
   direct: boolean,
   signal: AbortSignal,
 ): Promise<Topology> {

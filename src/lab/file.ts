@@ -29,7 +29,8 @@ const host = z.strictObject({
   port: deviceName,
   address: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(address).min(1)),
   mac: mac.optional(),
-  offload: z.boolean().default(true),
+  /** `port`: only the switch's end of the cable has offloads. AF_XDP needs the host's own to be off. */
+  offload: z.union([z.boolean(), z.literal('port')], 'expected true, false or port').default(true),
   mtu: z.int().min(68).max(65535).optional(),
 });
 

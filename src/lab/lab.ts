@@ -56,8 +56,8 @@ export async function labUp(lab: Lab): Promise<void> {
     for (const { port } of hosts) silence(port);
     for (const host of hosts) {
       await batch(['-n', host.namespace], inside(host, mark(lab)));
-      if (host.offload) continue;
-      await command(['ethtool', '-K', host.port, ...OFFLOADS_OFF]);
+      if (host.offload === true) continue;
+      if (!host.offload) await command(['ethtool', '-K', host.port, ...OFFLOADS_OFF]);
       await command(['ip', 'netns', 'exec', host.namespace, 'ethtool', '-K', DEVICE, ...OFFLOADS_OFF]);
     }
     await batch(

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { end, lacking } from '../../../src/lab/command.ts';
+import type { Offload } from '../topology.ts';
 import type { System } from './system.ts';
 
 const HEDDLE = fileURLToPath(new URL('../../../../bin/heddle.js', import.meta.url));
 const READY_MS = 15_000;
 
-export function heddle(name: string, type: 'afxdp' | 'packet', offload: boolean): System {
+export function heddle(name: string, type: 'afxdp' | 'packet', offload: Offload): System {
   return {
     name,
     offload,

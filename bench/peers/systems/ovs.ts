@@ -8,13 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attempt, command, end, lacking } from '../../../src/lab/command.ts';
 import { appears } from '../appears.ts';
+import type { Offload } from '../topology.ts';
 import type { Running, System } from './system.ts';
 
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 const READY_MS = 10_000;
 
 interface Kind {
-  offload: boolean;
+  offload: Offload;
   /** Type of the ports; undefined: AF_PACKET. */
   type?: 'afxdp' | 'afxdp-nonpmd';
   /** Options of the ports. */

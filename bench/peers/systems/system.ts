@@ -1,10 +1,10 @@
 /** What a system under measurement is: something that forwards between the two ports of a topology. */
-import type { Topology } from '../topology.ts';
+import type { Offload, Topology } from '../topology.ts';
 
 export interface System {
   readonly name: string;
-  /** Whether the hosts leave checksums and segmentation to others, so that 64 KiB segments pass whole. */
-  readonly offload: boolean;
+  /** Which ends of the cables have offloads; with those of the hosts, 64 KiB segments pass whole. */
+  readonly offload: Offload;
   /** No ports: the hosts are cabled to each other. */
   readonly direct?: boolean;
   /** Why it cannot be measured on this machine, or undefined. */
