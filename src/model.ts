@@ -14,6 +14,7 @@ export interface PortRow {
   mtu: number;
   rxPackets: number;
   rxBytes: number;
+  /** What arrived and was not taken in: malformed for the port, or more than the kernel had room for. */
   rxDropped: number;
   txPackets: number;
   txBytes: number;

@@ -171,6 +171,8 @@ export class Switch implements SwitchControl {
   readonly #observer: Observer;
   readonly #portTable: PortTable;
   #stopped: Promise<void> | undefined;
+  /** How things stood when the threads had ended and the ports were still open. */
+  #last: Summary | undefined;
 
   constructor(config: Config, arena: Arena, ports: Attached[], engine: Engine) {
     this.#config = config;
@@ -215,18 +217,23 @@ export class Switch implements SwitchControl {
   }
 
   summary(): Summary {
-    const ports = this.#ports.map(
-      ({ config, open, thread }): PortRow => ({
-        number: config.number,
-        name: config.name,
-        type: config.type,
-        thread: thread + 1,
-        state: this.#portTable.isUp(config.number) ? 'up' : 'down',
-        mtu: open.mtu,
-        ...this.#observer.port(config.number),
-      }),
-    );
+    if (this.#last) return this.#last;
+    const ports = this.#ports.map((port) => this.#portRow(port));
     return summaryOf(this.#config.name, this.#engine.nowMs(), this.#observer, ports);
+  }
+
+  #portRow({ config, open, thread }: Attached): PortRow {
+    const counted = this.#observer.port(config.number);
+    return {
+      number: config.number,
+      name: config.name,
+      type: config.type,
+      thread: thread + 1,
+      state: this.#portTable.isUp(config.number) ? 'up' : 'down',
+      mtu: open.mtu,
+      ...counted,
+      rxDropped: counted.rxDropped + (open.missed?.() ?? 0),
+    };
   }
 
   #threads(): Shown['threads'][] {
@@ -266,6 +273,7 @@ export class Switch implements SwitchControl {
     try {
       await this.#engine.stop();
     } finally {
+      this.#last = this.summary();
       for (const { config, open } of this.#ports) {
         this.#portTable.close(config.number);
         open.close();

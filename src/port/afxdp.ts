@@ -21,6 +21,7 @@ import { findInterface } from '../sys/interface.ts';
 import { openPacketSocket } from '../sys/packet.ts';
 import {
   closeXdpSocket,
+  countMissed,
   kickTransmit,
   openXdpSocket,
   XDP_RING_ENTRIES,
@@ -71,6 +72,7 @@ export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, f
     driver: { type: 'afxdp', number, fd: socket.fd, sender: link.takesSegments ? descriptors[0] : undefined },
     mtu: link.mtu,
     maxLength: link.mtu + HEADER,
+    missed: () => countMissed(socket.fd),
     close() {
       for (const fd of descriptors.reverse()) closeSync(fd);
       closeXdpSocket(socket.fd, request);

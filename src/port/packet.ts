@@ -18,7 +18,7 @@ import {
   regionAddress,
 } from '../datapath.ts';
 import { findInterface } from '../sys/interface.ts';
-import { hostAddress, openPacketSocket, receiveMessages, sendMessages } from '../sys/packet.ts';
+import { hostAddress, openPacketSocket, receiveMessages, sendMessages, takeMissed } from '../sys/packet.ts';
 import type { OpenPort, PacketOptions, Port } from './port.ts';
 
 const { EAGAIN, ENOBUFS } = constants.errno;
@@ -28,10 +28,15 @@ export function openPacket(number: number, options: PacketOptions, arena: Arena)
   if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
   const fd = openPacketSocket(link.index, true);
   tellHostAddress(arena, number);
+  let missed = 0;
   return {
     driver: { type: 'packet', number, fd },
     mtu: link.mtu,
     maxLength: MAX_LENGTH,
+    missed() {
+      missed += takeMissed(fd);
+      return missed;
+    },
     close: () => closeSync(fd),
   };
 }

@@ -50,6 +50,8 @@ export interface OpenPort {
   mtu: number;
   /** Longest frame that the port takes, in bytes from the Ethernet header on, a VLAN tag not counted. */
   maxLength: number;
+  /** Frames that the kernel had no room for, since the port was opened; absent: the port has no such place. */
+  missed?(): number;
   /** Lets go of everything. The driver must have stopped. */
   close(): void;
 }

@@ -11,6 +11,7 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_PACKET = 263;
 const PACKET_ADD_MEMBERSHIP = 1;
+const PACKET_STATISTICS = 6;
 const PACKET_AUXDATA = 8;
 const PACKET_VNET_HDR = 15;
 const PACKET_IGNORE_OUTGOING = 23;
@@ -72,4 +73,11 @@ export function sendMessages(fd: number, messages: bigint, count: number): numbe
 /** Host address of arena address 0. The arena lives as long as the process. */
 export function hostAddress(memory: Uint8Array): bigint {
   return libc().address(memory);
+}
+
+/** Frames that did not fit the socket's buffer since the last call. */
+export function takeMissed(fd: number): number {
+  const statistics = Buffer.alloc(8); // struct tpacket_stats: packets, drops
+  check(libc().getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, statistics, int32(8)), 'PACKET_STATISTICS');
+  return statistics.readUInt32LE(4);
 }

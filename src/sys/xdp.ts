@@ -15,6 +15,7 @@ const XDP_TX_RING = 3;
 const XDP_UMEM_REG = 4;
 const XDP_UMEM_FILL_RING = 5;
 const XDP_UMEM_COMPLETION_RING = 6;
+const XDP_STATISTICS = 7;
 const XDP_USE_NEED_WAKEUP = 8;
 const XDP_COPY = 2;
 
@@ -143,4 +144,13 @@ export function closeXdpSocket(fd: number, { memory, rings, ringBytes }: XdpRequ
 /** Asks the kernel to send what is on the transmit ring. False when it could not take all of it now. */
 export function kickTransmit(fd: number): boolean {
   return libc().sendto(fd, null, 0, MSG_DONTWAIT, null, 0) >= 0;
+}
+
+/** Frames that found no room on the socket's rings, since it was opened. */
+export function countMissed(fd: number): number {
+  const statistics = Buffer.alloc(48); // struct xdp_statistics: six counters of 64 bits
+  check(libc().getsockopt(fd, SOL_XDP, XDP_STATISTICS, statistics, int32(48)), 'XDP_STATISTICS');
+  const counter = (i: number) => Number(statistics.readBigUInt64LE(8 * i));
+  const [RX_DROPPED, RX_RING_FULL] = [0, 3];
+  return counter(RX_DROPPED) + counter(RX_RING_FULL);
 }

@@ -88,21 +88,23 @@ export class Handler {
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
   ask(request: HandlerRequest): HandlerReply {
     switch (request.command) {
-      case 'add':
-        this.#tables.add(parseFlows(request.text, this.#numbers), this.#nowMs);
-        return this.#changed();
+      case 'add': {
+        const flows = parseFlows(request.text, this.#numbers);
+        this.#tables.add(flows, this.#nowMs);
+        return this.#changed(flows.length, 'added');
+      }
       case 'modify':
-      case 'modify-strict':
-        this.#tables.modify(
-          parseChange(request.text, this.#numbers),
-          request.command === 'modify-strict',
-          this.#nowMs,
-        );
-        return this.#changed();
+      case 'modify-strict': {
+        const change = parseChange(request.text, this.#numbers);
+        const strict = request.command === 'modify-strict';
+        return this.#changed(this.#tables.modify(change, strict, this.#nowMs), 'modified');
+      }
       case 'delete':
-      case 'delete-strict':
-        this.#tables.delete(parseFilter(request.text, this.#numbers), request.command === 'delete-strict');
-        return this.#changed();
+      case 'delete-strict': {
+        const filter = parseFilter(request.text, this.#numbers);
+        const strict = request.command === 'delete-strict';
+        return this.#changed(this.#tables.delete(filter, strict), 'deleted');
+      }
       case 'dump':
         return this.#dump(request.text);
       case 'flows':
@@ -123,9 +125,9 @@ export class Handler {
   }
 
   /** Megaflows follow the tables before whoever changed them is told. */
-  #changed(): HandlerReply {
+  #changed(flows: number, what: string): HandlerReply {
     this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
-    return [];
+    return [`${flows} flow${flows === 1 ? '' : 's'} ${what}`];
   }
 
   #dump(text: string): string[] {
