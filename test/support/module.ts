@@ -20,6 +20,7 @@ interface StructureExports {
   classify(key: number): number;
   cached(key: number, hash: number): number;
   remember(hash: number, flow: number): void;
+  enqueue(frame: number, port: number): void;
   execute(frame: number, program: number): void;
 
   // Packets
