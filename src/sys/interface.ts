@@ -23,7 +23,7 @@ export interface Interface {
 /** @throws Error naming the interface when there is none, SystemError when it cannot be read. */
 export function findInterface(name: string): Interface {
   const index = libc().if_nametoindex(name);
-  if (index === 0) throw new Error('no such network interface');
+  if (index === 0) throw new Error(`there is no network interface ${name}`);
   const fd = check(libc().socket(AF_INET, SOCK_DGRAM, 0), 'socket');
   try {
     const ask = (request: number, what: string) => {
