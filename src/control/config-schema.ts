@@ -4,6 +4,7 @@
  */
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { MAX_PORTS } from '../datapath.ts';
 
 const oneOf = (choices: readonly string[]) => `one of ${choices.join(', ')}`;
 
@@ -59,8 +60,7 @@ const portName = text(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/, PORT_NAME).refine((name)
   error: PORT_NAME,
 });
 
-/** A program of 1024 words has room for an output to each of so many ports, and some rewriting. */
-const MOST_PORTS = 500;
+const MOST_PORTS = MAX_PORTS - 1;
 const MOST_DATAPATH_THREADS = 16;
 
 const common = {

@@ -133,30 +133,41 @@ function parseAddition(text: Token, ports: PortNumbers): Flow {
 /**
  * Reads one flow.
  * @param ports port numbers by name; without it ports go by number
+ * @param line where the text stands, for errors
  * @throws FlowError
  */
-export function parseFlow(text: string, ports: PortNumbers = new Map()): Flow {
-  return parseAddition(whole(text, 1), ports);
+export function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
+  return parseAddition(whole(text, line), ports);
 }
 
 /**
- * Reads one flow a line. Blank lines, comments from `#` on and the headings of `dump-flows` are skipped.
+ * Reads one thing a line, with `parse`. Blank lines, comments from `#` on and the headings of `dump-flows` are
+ * skipped.
  * @throws FlowError
  */
-export function parseFlows(text: string, ports: PortNumbers = new Map()): Flow[] {
-  return text
-    .split('\n')
-    .map((line, index) => whole(line.replace(/#.*/, '').trimEnd(), index + 1))
-    .filter((line) => line.text.trim() !== '' && !/^(NXST|OFPST)_FLOW reply /.test(line.text))
-    .map((line) => parseAddition(line, ports));
+export function parseLines<T>(
+  text: string,
+  parse: (text: string, ports: PortNumbers, line: number) => T,
+  ports: PortNumbers = new Map(),
+): T[] {
+  return text.split('\n').flatMap((whole, index) => {
+    const line = whole.replace(/#.*/, '').trimEnd();
+    const isEmpty = line.trim() === '' || /^(NXST|OFPST)_FLOW reply /.test(line);
+    return isEmpty ? [] : [parse(line, ports, index + 1)];
+  });
+}
+
+/** Reads one flow a line. @throws FlowError */
+export function parseFlows(text: string, ports?: PortNumbers): Flow[] {
+  return parseLines(text, parseFlow, ports);
 }
 
 /**
  * Reads which flows to dump or delete: a match, `table`, `priority`, `cookie=VALUE/MASK`, `out_port`.
  * @throws FlowError
  */
-export function parseFilter(text: string, ports: PortNumbers = new Map()): FlowFilter {
-  const [before, actions] = cutActions(whole(text, 1));
+export function parseFilter(text: string, ports: PortNumbers = new Map(), line = 1): FlowFilter {
+  const [before, actions] = cutActions(whole(text, line));
   if (actions) fail(actions, '"actions="', 'a match alone');
   const properties = parseProperties(before, ports);
   const { cookie } = properties;
@@ -170,8 +181,8 @@ export function parseFilter(text: string, ports: PortNumbers = new Map()): FlowF
  * Reads a change to flows that are there. A cookie with a mask chooses flows, one without is their new one.
  * @throws FlowError
  */
-export function parseChange(text: string, ports: PortNumbers = new Map()): FlowChange {
-  const token = whole(text, 1);
+export function parseChange(text: string, ports: PortNumbers = new Map(), line = 1): FlowChange {
+  const token = whole(text, line);
   const [before, actions] = cutActions(token);
   const properties = parseProperties(before, ports);
   return { filter: filterOf(properties), flow: flowOf(properties, actions, token, ports) };

@@ -5,7 +5,7 @@
 import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
-import { parseChange, parseFilter, parseFlows } from '../table/parse.ts';
+import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
 import { printFlow, printRule } from '../table/print.ts';
 import { Tables } from '../table/table.ts';
 import { type Translation, translate } from '../table/translate.ts';
@@ -95,15 +95,16 @@ export class Handler {
       }
       case 'modify':
       case 'modify-strict': {
-        const change = parseChange(request.text, this.#numbers);
+        const changes = parseLines(request.text, parseChange, this.#numbers);
         const strict = request.command === 'modify-strict';
-        return this.#changed(this.#tables.modify(change, strict, this.#nowMs), 'modified');
+        const modified = changes.map((change) => this.#tables.modify(change, strict, this.#nowMs));
+        return this.#changed(sum(modified), 'modified');
       }
       case 'delete':
       case 'delete-strict': {
-        const filter = parseFilter(request.text, this.#numbers);
         const strict = request.command === 'delete-strict';
-        return this.#changed(this.#tables.delete(filter, strict), 'deleted');
+        const deleted = this.#filters(request.text).map((filter) => this.#tables.delete(filter, strict));
+        return this.#changed(sum(deleted), 'deleted');
       }
       case 'dump':
         return this.#dump(request.text);
@@ -130,10 +131,16 @@ export class Handler {
     return [`${flows} flow${flows === 1 ? '' : 's'} ${what}`];
   }
 
+  /** One a line; no text selects every flow. */
+  #filters(text: string): FlowFilter[] {
+    const filters = parseLines(text, parseFilter, this.#numbers);
+    return filters.length > 0 ? filters : [parseFilter('')];
+  }
+
   #dump(text: string): string[] {
     this.#megaflows.creditAll();
-    const filter = text.trim() === '' ? undefined : parseFilter(text, this.#numbers);
-    return this.#tables.dump(filter).map((rule) => printRule(rule, this.#nowMs, this.#ports));
+    const rules = new Set(this.#filters(text).flatMap((filter) => this.#tables.dump(filter)));
+    return [...rules].map((rule) => printRule(rule, this.#nowMs, this.#ports));
   }
 
   #showMegaflows(): HandlerReply {
@@ -159,3 +166,5 @@ function formatMac(mac: number): string {
     .padStart(12, '0')
     .replace(/..(?=.)/g, '$&:');
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);

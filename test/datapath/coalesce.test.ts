@@ -112,7 +112,10 @@ test(
 
 const stream = (count: number, change: (i: number) => object = () => ({})) =>
   Array.from({ length: count }, (_, i) =>
-    ethernet({}, ipv4({ id: i }, tcp({ seq: 1000 * i, flags: ACK, ...change(i) }, new Uint8Array(1000).fill(i)))),
+    ethernet(
+      {},
+      ipv4({ id: i }, tcp({ seq: 1000 * i, flags: ACK, ...change(i) }, new Uint8Array(1000).fill(i))),
+    ),
   );
 
 test('a stream is joined up to the longest packet that IP can name', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { parseChange, parseFilter, parseFlow, parseFlows } from '../../src/table/parse.ts';
+import { parseChange, parseFilter, parseFlow, parseFlows, parseLines } from '../../src/table/parse.ts';
 import { printFlow, printRule } from '../../src/table/print.ts';
 import { FlowError } from '../../src/table/syntax.ts';
 import { Tables } from '../../src/table/table.ts';
@@ -178,4 +178,13 @@ test('no text brings the parser down', () => {
       }
     }),
   );
+});
+
+test('each line is read alone, and an error names its line', () => {
+  assert.equal(parseLines('# all of them\nip\n\narp\n', parseFilter).length, 2);
+  assert.throws(() => parseLines('ip,actions=1\nip,nw_scr=1,actions=2\n', parseChange), {
+    name: 'FlowError',
+    line: 2,
+    column: 4,
+  });
 });
