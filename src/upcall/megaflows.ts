@@ -111,8 +111,10 @@ export class Megaflows {
     }
   }
 
+  /** Credits what was counted until it was hidden; only batches that then still had it in hand are lost. */
   #remove(flow: Megaflow): void {
     this.#datapath.exports.remove(flow.number);
+    this.#credit(flow);
     this.#flows.delete(flow.number);
   }
 
