@@ -46,10 +46,7 @@ interface Exports {
   collect(): number;
   flush(): number;
   hasWork(): number;
-  drop(frame: number, reason: number): void;
   dropAtPort(frame: number, port: number, reason: number): void;
-  ring(thread: number): void;
-  enter(): void;
   leave(): void;
   takeFrame(bytes: number): number;
   giveFrame(frame: number): void;
@@ -204,7 +201,10 @@ export class Datapath {
 
   // Sleeping and waking
 
-  /** Announces that this thread is about to sleep in `poll()` on its doorbell; false: there is work after all. */
+  /**
+   * Announces that this thread, which has left its epoch, is about to sleep in `poll()` on its doorbell; false:
+   * there is work after all.
+   */
   beginPoll(): boolean {
     return this.#beginSleep(ASLEEP_IN_POLL);
   }
@@ -213,7 +213,7 @@ export class Datapath {
     Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, AWAKE);
   }
 
-  /** Sleeps until rung or for `timeoutMs`. */
+  /** Sleeps until rung or for `timeoutMs`, unless there is work. The thread has left its epoch. */
   wait(timeoutMs: number): void {
     const rung = Atomics.load(this.i32, (this.#self + Thread.rung) >> 2);
     if (this.#beginSleep(ASLEEP_IN_WAIT)) {
@@ -223,7 +223,6 @@ export class Datapath {
   }
 
   #beginSleep(how: number): boolean {
-    this.exports.leave();
     Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, how);
     if (!this.exports.hasWork() && !this.hasMail()) {
       this.u64[this.#sleeps]!++;

@@ -26,8 +26,8 @@ const { EAGAIN, ENOBUFS } = constants.errno;
 export function openPacket(number: number, options: PacketOptions, arena: Arena): OpenPort {
   const link = findInterface(options.interface);
   if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
-  const fd = openPacketSocket(link.index, true);
   tellHostAddress(arena, number);
+  const fd = openPacketSocket(link.index, true);
   let missed = 0;
   return {
     driver: { type: 'packet', number, fd },

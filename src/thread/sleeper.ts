@@ -32,8 +32,12 @@ export class Sleeper {
     this.#poller = new Poller(this.#doorbells[this.#datapath.thread]!, descriptors);
   }
 
-  /** After a round that found nothing: sleeps if that has been so for a while, until `dueMs` at most. */
+  /**
+   * After a round that found nothing: sleeps if that has been so for a while, until `dueMs` at most. Asleep
+   * or not, the thread leaves its epoch, or flows could not be reclaimed while it goes round in vain.
+   */
   idle(nowMs: number, dueMs: number): void {
+    this.#datapath.exports.leave();
     if (Number.isNaN(this.#idleSinceMs)) this.#idleSinceMs = nowMs;
     const timeoutMs = Math.min(dueMs - nowMs, LONGEST_SLEEP_MS);
     if (nowMs - this.#idleSinceMs < SPIN_MS || timeoutMs <= 0) return;
