@@ -14,6 +14,7 @@ interface StructureExports {
   available(ring: number): number;
   get(ring: number): number;
   currentEpoch(): number;
+  enter(): void;
 
   // Flows
   hashKey(key: number): number;
@@ -25,6 +26,7 @@ interface StructureExports {
   // Packets
   parse(frame: number, key: number): number;
   copyFrame(frame: number): number;
+  enqueue(frame: number, port: number): void;
   setWord(frame: number, offset: number, value: number, mask: number): void;
   pushVlan(frame: number, tag: number): number;
   popVlan(frame: number): void;
