@@ -131,16 +131,8 @@ function parseAddition(text: Token, ports: PortNumbers): Flow {
 }
 
 /**
- * Reads one flow.
- * @param ports port numbers by name; without it ports go by number
- * @throws FlowError
- */
-export function parseFlow(text: string, ports: PortNumbers = new Map()): Flow {
-  return parseAddition(whole(text, 1), ports);
-}
-
-/**
  * Reads one flow a line. Blank lines, comments from `#` on and the headings of `dump-flows` are skipped.
+ * @param ports port numbers by name; without it ports go by number
  * @throws FlowError
  */
 export function parseFlows(text: string, ports: PortNumbers = new Map()): Flow[] {
