@@ -11,8 +11,13 @@ import { Poller, ringDoorbell } from '../sys/poll.ts';
 /** Doorbells by thread number; none where the system library is missing. */
 export type Doorbells = readonly number[];
 
-/** A thread that has had nothing to do for this long sleeps. Tuned with iperf3 and two cores, 2026-11. */
+/**
+ * A thread that has had nothing to do for this long sleeps. Waking it takes system calls on both sides, so one
+ * that slept at once would pay them in every pause between two batches; one that spun for long would take the
+ * processor from the very hosts that it waits for. Chosen on two cores, which all of them share, in 2026-11.
+ */
 const SPIN_MS = 0.05;
+/** It looks around so often even when nothing is due: the handler reclaims what it retired. */
 const LONGEST_SLEEP_MS = 1000;
 
 export class Sleeper {
