@@ -4,9 +4,9 @@
  */
 import { resolve } from 'node:path';
 import { roomIn } from '../port/traffic/addresses.ts';
-import type { Problem } from './config-error.ts';
+import type { Problem } from '../yaml/problem.ts';
+import type { Source } from '../yaml/source.ts';
 import { type ConfigFile, PORT_NAME } from './config-schema.ts';
-import type { Source } from './config-source.ts';
 
 export type PortSection = ConfigFile['ports'][string];
 type Of<Type extends PortSection['type']> = Extract<PortSection, { type: Type }>;

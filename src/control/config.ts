@@ -4,15 +4,14 @@
  *
  *     file ─▶ Source (YAML with positions) ─▶ schema ─▶ what sections must agree on ─▶ flows ─▶ Config
  */
-import { readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
-import type { z } from 'zod';
 import { parseFlows } from '../table/parse.ts';
 import { printFlow } from '../table/print.ts';
+import { ConfigError, type Place, type Problem } from '../yaml/problem.ts';
+import { readAs } from '../yaml/schema.ts';
+import { readSource, Source } from '../yaml/source.ts';
 import { checkPorts, otherTrafficPorts, type PortSection } from './config-check.ts';
-import { ConfigError, type Place, type Problem } from './config-error.ts';
 import { type ConfigFile, configFile } from './config-schema.ts';
-import { type Path, Source } from './config-source.ts';
 
 type Settled = { name: string; number: number };
 
@@ -48,25 +47,16 @@ type FlowParser = (text: string, ports: ReadonlyMap<string, number>) => unknown;
 
 /** Throws ConfigError, which lists every problem. */
 export function loadConfig(file: string): Config {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const found =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
-    throw new ConfigError([{ file, path: '', found, expected: 'a configuration in YAML' }]);
-  }
-  return parseConfig(file, text);
+  return settled(readSource(file, 'a configuration in YAML'), parseFlows);
 }
 
 /** As `loadConfig`, for a text in memory; `file` names it in problems. */
 export function parseConfig(file: string, text: string, parser: FlowParser = parseFlows): Config {
-  const source = new Source(file, text);
-  const parsed = configFile.safeParse(source.value ?? undefined);
-  if (!parsed.success)
-    throw new ConfigError(parsed.error.issues.flatMap((issue) => fromIssue(source, issue)));
+  return settled(new Source(file, text), parser);
+}
 
-  const sections = parsed.data;
+function settled(source: Source, parser: FlowParser): Config {
+  const sections = readAs(source, configFile);
   const numbers = numberPorts(sections.ports);
   const problems = [
     ...checkPorts(source, sections, numbers),
@@ -76,7 +66,7 @@ export function parseConfig(file: string, text: string, parser: FlowParser = par
 
   return {
     ...sections,
-    name: sections.name ?? nameOf(file),
+    name: sections.name ?? nameOf(source.file),
     ports: Object.entries(sections.ports).map(([name, port]) => settle(name, port, sections, numbers)),
   };
 }
@@ -88,22 +78,6 @@ function nameOf(file: string): string {
     .replace(/^[^A-Za-z0-9]+/, '');
   return name.slice(0, 32) || 'heddle';
 }
-
-function fromIssue(source: Source, issue: z.core.$ZodIssue, under: Path = []): Problem[] {
-  const path = [...under, ...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => source.wrongKey([...path, key], issue.message));
-  }
-  if (issue.code === 'invalid_key') return [source.wrongKey(path, issue.issues[0]!.message)];
-  if (issue.code === 'invalid_union') {
-    // The alternative that has the right kind of value tells what is wrong inside it.
-    const inside = issue.errors.find((branch) => branch.every(({ code, path }) => isInside(code, path)));
-    if (inside) return inside.flatMap((one) => fromIssue(source, one, path));
-  }
-  return [source.wrongValue(path, issue.message)];
-}
-
-const isInside = (code: string, path: Path) => path.length > 0 || code === 'unrecognized_keys';
 
 /** Numbers as given; the other ports take the lowest free ones, in the order of the file. */
 function numberPorts(ports: ConfigFile['ports']): Map<string, number> {

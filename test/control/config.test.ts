@@ -3,7 +3,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { type Config, loadConfig, parseConfig } from '../../src/control/config.ts';
-import { ConfigError } from '../../src/control/config-error.ts';
+import { ConfigError } from '../../src/yaml/problem.ts';
 
 const anyFlows = () => [];
 

@@ -1,5 +1,5 @@
 /**
- * What is wrong with a configuration, said so that its writer can mend it: where, what stands there, and
+ * What is wrong with a file that people wrote, said so that its writer can mend it: where, what stands there, and
  * what would have been right.
  *
  *     demo.yaml:7:12: ports.alice.type: found "packt", expected one of packet, afxdp (did you mean packet?)
@@ -24,7 +24,7 @@ export interface Problem extends Partial<Place> {
 /** Problems shown before the rest are only counted. */
 const SHOWN = 20;
 
-/** A configuration that cannot be used; its message has one line a problem. */
+/** A file that cannot be used; its message has one line a problem. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly Problem[];
