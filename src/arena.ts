@@ -194,10 +194,14 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
 }
 
+/** Address of the QUEUE_SIZE bytes that are port `port`'s own. */
+export function queueAddress(arena: Arena, port: number): number {
+  return regionAddress(arena, 'queues') + port * QUEUE_SIZE;
+}
+
 function fillPorts(arena: Arena, u32: Uint32Array): void {
   const ports = regionAddress(arena, 'ports');
-  const queues = regionAddress(arena, 'queues');
   for (let port = 0; port < arena.limits.ports; port++) {
-    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queues + port * QUEUE_SIZE;
+    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queueAddress(arena, port);
   }
 }

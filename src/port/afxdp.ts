@@ -8,9 +8,7 @@ import {
   type Datapath,
   FRAME_HEADROOM,
   FRAME_SIZE,
-  PORT_STRIDE,
-  PortRecord,
-  QUEUE_SIZE,
+  queueAddress,
   regionAddress,
   XDP_AREA,
   XDP_QUEUE,
@@ -46,14 +44,13 @@ export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, f
   if (link.mtu > longest) {
     throw new Error(`the MTU of ${options.interface} is ${link.mtu}; AF_XDP ports take at most ${longest}`);
   }
-  const queueArea = regionAddress(arena, 'queues') + number * QUEUE_SIZE;
   const { limits } = arena;
   const request: XdpRequest = {
     interfaceIndex: link.index,
     queue: options.queue,
     memory: new Uint8Array(arena.memory.buffer),
     umem: { at: regionAddress(arena, 'frames'), bytes: limits.frames * FRAME_SIZE, chunk: FRAME_SIZE },
-    rings: queueArea,
+    rings: queueAddress(arena, number),
     ringBytes: XDP_AREA,
   };
   const socket = openXdpSocket(request);
@@ -95,7 +92,7 @@ function attach(interfaceIndex: number, { mode, queue }: AfxdpOptions, fd: numbe
 function writeQueue(arena: Arena, number: number, socket: XdpSocket, fillTarget: number): void {
   const { rx, tx, fill, completion } = socket;
   const u32 = new Uint32Array(arena.memory.buffer);
-  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
+  const queue = queueAddress(arena, number);
   const set = (field: number, value: number) => {
     u32[(queue + XDP_QUEUE + field) >> 2] = value;
   };
