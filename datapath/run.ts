@@ -4,8 +4,8 @@
  */
 
 export { install, reclaim, remove } from './flow/install';
-export { enter, leave } from './memory/epoch';
-export { attach, ring } from './memory/thread';
+export { leave } from './memory/epoch';
+export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';
 export { giveFrame, takeFrame } from './packet/frame';
 export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
@@ -19,6 +19,6 @@ export {
   packetRefused,
   packetSent,
 } from './port/packet';
-export { parseAll, process } from './process';
-export { collect, drop, dropAtPort, enqueue, flush, hasWork } from './transmit';
+export { process } from './process';
+export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

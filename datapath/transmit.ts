@@ -7,7 +7,7 @@ import { DROP_BATCH_FULL, DROP_NO_SUCH_PORT, DROP_PORT_CLOSED, DROP_THREAD_QUEUE
 import { map } from './memory/arena';
 import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
 import { noteReady, ring, self, THREAD_READY_PORTS } from './memory/thread';
-import { FRAME_COPY, Frame, frameAt, giveFrame } from './packet/frame';
+import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
 import { isUp, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from './port/port';
 
 /** Ends a frame that goes nowhere. */
@@ -23,11 +23,15 @@ export function dropAtPort(number: u32, port: u32, reason: u32): void {
   drop(number, reason);
 }
 
-/** Counts a frame as sent by `port`, in `packets` packets on the wire. The caller disposes of it. */
+/**
+ * Counts a frame as sent by `port`, in `packets` packets on the wire. The caller disposes of it. A piece of
+ * a segment counts at the port only: the fate is the segment's.
+ */
 export function countSent(frame: Frame, port: u32, packets: u32, bytes: u32): void {
   const counters = portCounters(port);
   counters.txPackets += packets;
   counters.txBytes += bytes;
+  if (frame.flags & FRAME_PIECE) return;
   count(frame.flags & FRAME_COPY ? COUNT_COPIES_FORWARDED : COUNT_FORWARDED, 1 + frame.joined);
 }
 

@@ -16,6 +16,7 @@ import {
   FRAME_SIZE,
   Frame,
   LARGE_FRAME_SIZE,
+  LINE,
   MAX_PORTS,
   MAX_SUBTABLES,
   MAX_THREADS,
@@ -66,7 +67,6 @@ export interface Arena {
   regions: readonly Region[];
 }
 
-const LINE = 64;
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
@@ -132,10 +132,8 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('handlerThread', limits.threads - 1);
   set('portCount', limits.ports);
   set('flowCount', limits.flows);
-  set('blockCount', limits.flows);
   set('bucketMask', bucketCount(limits.flows) - 1);
   set('frameCount', limits.frames);
-  set('largeFrameCount', limits.largeFrames);
   set('hashSeed', hashSeed);
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
@@ -176,7 +174,6 @@ function fillPools(arena: Arena, u32: Uint32Array): void {
   for (const [pool, size] of sizes) {
     const at = (regionAddress(arena, 'pools') + pool * POOL_STRIDE) >> 2;
     u32[at + (Pool.free >> 2)] = size;
-    u32[at + (Pool.capacity >> 2)] = size;
     u32[at + (Pool.stack >> 2)] = stack;
     // The lowest numbers on top, so that a quiet switch touches few pages.
     for (let i = 0; i < size; i++) u32[(stack >> 2) + i] = size - 1 - i;
@@ -189,9 +186,7 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   const fill = (first: number, count: number, address: number, size: number) => {
     for (let i = 0; i < count; i++) {
       const at = (records + (first + i) * FRAME_RECORD) >> 2;
-      u32[at + (Frame.number >> 2)] = first + i;
       u32[at + (Frame.base >> 2)] = address + i * size;
-      u32[at + (Frame.capacity >> 2)] = size;
     }
   };
   const { frames, largeFrames } = arena.limits;
@@ -199,10 +194,14 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
 }
 
+/** Address of the QUEUE_SIZE bytes that are port `port`'s own. */
+export function queueAddress(arena: Arena, port: number): number {
+  return regionAddress(arena, 'queues') + port * QUEUE_SIZE;
+}
+
 function fillPorts(arena: Arena, u32: Uint32Array): void {
   const ports = regionAddress(arena, 'ports');
-  const queues = regionAddress(arena, 'queues');
   for (let port = 0; port < arena.limits.ports; port++) {
-    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queues + port * QUEUE_SIZE;
+    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queueAddress(arena, port);
   }
 }

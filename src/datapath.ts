@@ -23,11 +23,7 @@ import {
   Frame,
   KEY_SIZE,
   PORT_COUNTERS_STRIDE,
-  PORT_NONE,
-  PORT_STRIDE,
-  PORT_UP,
   PortCounters,
-  PortRecord,
   PROGRAM_WORDS,
   THREAD_READY_PORTS,
   THREAD_STRIDE,
@@ -38,6 +34,7 @@ import {
 export * from './arena.ts';
 export * from './generated/layout.ts';
 export * from './observe.ts';
+export * from './outside.ts';
 
 /** The module's functions; `datapath/run.ts` lists them, their own files explain them. */
 interface Exports {
@@ -46,10 +43,7 @@ interface Exports {
   collect(): number;
   flush(): number;
   hasWork(): number;
-  drop(frame: number, reason: number): void;
   dropAtPort(frame: number, port: number, reason: number): void;
-  ring(thread: number): void;
-  enter(): void;
   leave(): void;
   takeFrame(bytes: number): number;
   giveFrame(frame: number): void;
@@ -96,7 +90,6 @@ export class Datapath {
   readonly #sleeps: number;
   readonly #frames: number;
   readonly #flows: number;
-  readonly #ports: number;
   readonly #transmitQueues: number;
   readonly #portCounters: number;
 
@@ -119,7 +112,6 @@ export class Datapath {
     this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
-    this.#ports = regionAddress(arena, 'ports');
     const row = thread * arena.limits.ports;
     this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
     this.#portCounters = regionAddress(arena, 'portCounters') + row * PORT_COUNTERS_STRIDE;
@@ -204,7 +196,10 @@ export class Datapath {
 
   // Sleeping and waking
 
-  /** Announces that this thread is about to sleep in `poll()` on its doorbell; false: there is work after all. */
+  /**
+   * Announces that this thread, which has left its epoch, is about to sleep in `poll()` on its doorbell; false:
+   * there is work after all.
+   */
   beginPoll(): boolean {
     return this.#beginSleep(ASLEEP_IN_POLL);
   }
@@ -213,7 +208,7 @@ export class Datapath {
     Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, AWAKE);
   }
 
-  /** Sleeps until rung or for `timeoutMs`. */
+  /** Sleeps until rung or for `timeoutMs`, unless there is work. The thread has left its epoch. */
   wait(timeoutMs: number): void {
     const rung = Atomics.load(this.i32, (this.#self + Thread.rung) >> 2);
     if (this.#beginSleep(ASLEEP_IN_WAIT)) {
@@ -223,7 +218,6 @@ export class Datapath {
   }
 
   #beginSleep(how: number): boolean {
-    this.exports.leave();
     Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, how);
     if (!this.exports.hasWork() && !this.hasMail()) {
       this.u64[this.#sleeps]!++;
@@ -296,59 +290,4 @@ export class Datapath {
     const at = this.#flows + flow * FLOW_STRIDE + FLOW_MASK;
     return this.u8.subarray(at, at + KEY_SIZE);
   }
-
-  // Ports
-
-  /** Address of a port's record. */
-  portAt(port: number): number {
-    return this.#ports + port * PORT_STRIDE;
-  }
-}
-
-/** The ports as the datapath knows them, for the control side, which opens and closes them. */
-export class PortTable {
-  readonly #i32: Int32Array;
-  readonly #ports: number;
-
-  constructor(arena: Arena) {
-    this.#i32 = new Int32Array(arena.memory.buffer);
-    this.#ports = regionAddress(arena, 'ports');
-  }
-
-  /** Shows a port to the datapath: thread `owner` drives it, and it takes frames up to `maxLength` bytes. */
-  open(port: number, owner: number, maxLength: number): void {
-    const at = this.#at(port);
-    this.#i32[(at + PortRecord.owner) >> 2] = owner;
-    this.#i32[(at + PortRecord.maxLength) >> 2] = maxLength;
-    Atomics.store(this.#i32, (at + PortRecord.state) >> 2, PORT_UP);
-  }
-
-  /** Hides it; frames on their way to it are dropped. */
-  close(port: number): void {
-    Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
-  }
-
-  isUp(port: number): boolean {
-    return Atomics.load(this.#i32, (this.#at(port) + PortRecord.state) >> 2) === PORT_UP;
-  }
-
-  #at(port: number): number {
-    return this.#ports + port * PORT_STRIDE;
-  }
-}
-
-/**
- * Tells thread `thread` that there is mail for it, from the control side, which is no thread of the arena.
- * True when it sleeps in `poll()`: then its doorbell must be rung as well.
- */
-export function noteMail(arena: Arena, thread: number): boolean {
-  const i32 = new Int32Array(arena.memory.buffer);
-  const at = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
-  Atomics.store(i32, (at + Thread.mail) >> 2, 1);
-  const sleeping = Atomics.load(i32, (at + Thread.sleeping) >> 2);
-  if (sleeping === ASLEEP_IN_WAIT) {
-    Atomics.add(i32, (at + Thread.rung) >> 2, 1);
-    Atomics.notify(i32, (at + Thread.rung) >> 2);
-  }
-  return sleeping === ASLEEP_IN_POLL;
 }

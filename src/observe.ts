@@ -5,6 +5,7 @@
 import { type Arena, regionAddress } from './arena.ts';
 import * as layout from './generated/layout.ts';
 import {
+  COPIES_DROPPED,
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
   COUNT_CHECKSUMS_COMPLETED,
@@ -20,15 +21,13 @@ import {
   COUNT_UPCALLS_HANDLED,
   COUNTERS,
   DROP_REASONS,
+  DROPPED,
   FLOW_COUNTERS_STRIDE,
   FLOW_STRIDE,
   FlowCounters,
   PORT_COUNTERS_STRIDE,
   PortCounters,
 } from './generated/layout.ts';
-
-const DROPPED = 32;
-const COPIES_DROPPED = 64;
 
 /** The names people see for drop reasons, by number. */
 export const DROP_NAMES: readonly string[] = Array.from({ length: DROP_REASONS }, (_, reason) => {
@@ -154,7 +153,7 @@ export class Observer {
     return totals;
   }
 
-  /** Flows that are installed: those that are neither free nor in a thread's cache of free ones. */
+  /** How many flows are installed. */
   liveFlows(): number {
     const flows = regionAddress(this.#arena, 'flows');
     let live = 0;

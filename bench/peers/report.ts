@@ -1,7 +1,7 @@
 /** From the readings of all rounds to rows, and from rows to tables and lines of JSON. */
 import Table from 'cli-table3';
+import { median } from '../../src/bench/median.ts';
 import type { Reading } from './measures/measure.ts';
-import { median } from './statistics.ts';
 
 type Parameters = Record<string, string | number | boolean>;
 

@@ -22,15 +22,14 @@ import { hashMasked } from './hash';
 import { Key } from './key';
 
 @unmanaged
-export class Subtable {
-  flows: u32;
-  emptyEpoch: u32; // when `flows` became 0
+class Subtable {
+  flows: u32; // atomic: read without the lock, to pass over the empty ones
+  emptyEpoch: u32; // when the last of its flows was unlinked
 }
 
 export const SUBTABLE_STRIDE: u32 = 128;
-export const SUBTABLE_MASK: usize = 64;
+const SUBTABLE_MASK: usize = 64;
 export const MAX_SUBTABLES: u32 = 512;
-
 export const NO_SUBTABLE: u32 = 0xffffffff;
 
 function subtableAt(i: u32): Subtable {

@@ -9,7 +9,8 @@
  * Written by the thread that installs it before `generation` becomes odd, and again only after it was
  * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier,
  * which shows only live flows, or through a remembered number, and then `generation` must be odd before
- * the compare and the same after it.
+ * the compare and the same after it. While it is live only `next` changes, under the classifier's lock and
+ * atomically. `retiredEpoch` and `nextRetired` are the handler's that retired it.
  */
 import { map } from '../memory/arena';
 import { Key } from './key';
@@ -22,11 +23,6 @@ export class Flow {
   subtable: u32;
   retiredEpoch: u32;
   nextRetired: u32; // number + 1, 0 none
-  pad24: u64;
-  pad32: u64;
-  pad40: u64;
-  pad48: u64;
-  pad56: u64;
 }
 
 export const FLOW_STRIDE: u32 = 256;
@@ -53,10 +49,6 @@ export function flowKey(flow: Flow): Key {
 
 export function flowMask(flow: Flow): Key {
   return changetype<Key>(changetype<usize>(flow) + FLOW_MASK);
-}
-
-export function isLive(flow: Flow): bool {
-  return (atomic.load<u32>(changetype<usize>(flow)) & 1) == 1;
 }
 
 /** Whether `key` under `mask` is `masked`. 64 bytes each. */

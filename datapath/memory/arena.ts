@@ -6,8 +6,8 @@
  *     0x11000  regions, each on a cache line of its own; frames on a page
  *
  * TypeScript computes the layout from the configured limits (`src/arena.ts`) and writes the map before any
- * thread attaches; from then on nobody writes it, except the fields marked below. Records are named by
- * number; addresses never leave the process and never survive it.
+ * thread attaches; from then on nobody writes it, except the fields marked below. Each record's own file says
+ * who writes it and how others see it. Records are named by number; addresses never leave the process.
  *
  * An instance of this module belongs to one thread. Its globals are that thread's own (a WebAssembly
  * instance's globals are not shared), and `self` is the only one that matters.
@@ -41,17 +41,14 @@ export class ArenaMap {
   handlerThread: u32; // the thread that takes misses
   portCount: u32; // port numbers are 1 .. portCount - 1
   flowCount: u32;
-  blockCount: u32;
   bucketMask: u32;
   frameCount: u32;
-  largeFrameCount: u32;
   hashSeed: u32;
 
-  // Written by whoever holds the classifier's lock; read by all with atomic loads.
-  classifierLock: u32;
-  subtableCount: u32;
+  classifierLock: u32; // lock.ts
+  subtableCount: u32; // written under the lock, read by all with atomic loads
 
-  // The reclaim epoch; see epoch.ts.
+  // Moved on by any reclaimer with a compare-and-exchange; read by all with atomic loads (epoch.ts).
   epoch: u32;
 }
 
@@ -59,7 +56,7 @@ export const ARENA_MAP: usize = 0x10000;
 export const ARENA_REGIONS: usize = 0x11000;
 
 /** Bytes of a cache line: what one thread writes is kept this far from what another does. */
-export const LINE: usize = 64;
+export const LINE: u32 = 64;
 
 /** Number or index that names nothing. */
 export const NONE: u32 = 0xffffffff;

@@ -8,7 +8,8 @@
  * full does it move half a cache under the pool's lock. So at most 128 numbers a thread are out of reach
  * of the others: a pool must be larger than that times the threads.
  *
- * Cache: read and written by its thread alone. Stack and `free`: by whoever holds `lock`.
+ * Cache: read and written by its thread alone. Stack and `free`: by whoever holds `lock`. `stack` is written
+ * once, before any thread attaches.
  */
 import { map, NONE } from './arena';
 import { acquire, release } from './lock';
@@ -17,7 +18,6 @@ import { acquire, release } from './lock';
 export class Pool {
   lock: u32;
   free: u32; // numbers on the stack
-  capacity: u32;
   stack: usize; // u32 each
 }
 

@@ -8,7 +8,8 @@
  * `head` counts what was ever put, `tail` what was ever taken; both wrap. The producer alone writes line 0,
  * the consumer alone line 1, and each keeps its last sight of the other's count, so that it touches the
  * other's line only when that sight says full or empty (MCRingBuffer, Lee, Bu and Chandranmenon 2010).
- * A put stores the slot first and `head` after it, atomically; so what `head` covers is readable.
+ * A put stores the slot first and `head` after it, atomically; so what `head` covers is readable. A get
+ * stores `tail` atomically after it has read the slot; so what `tail` covers is free.
  */
 import { map } from './arena';
 

@@ -1,14 +1,19 @@
 /**
  * What the arena knows of a thread: where it is in the epochs, whether it sleeps, and its small lists.
  *
- *     line 0   epoch                         this thread writes, reclaimers read (epoch.ts)
- *     line 1   sleeping, rung, mail          the doorbell (below)
- *     line 2   nowMs, lists of this batch    this thread alone (and its own TypeScript)
+ *     line 0    epoch                     this thread writes, atomically; reclaimers read (epoch.ts)
+ *     line 1    sleeping, rung, mail      the doorbell (below); atomic
+ *     line 2    nowMs … retiredTail       this thread alone, in the module and in TypeScript
+ *     line 3 …  numbers of ready ports    the same
  *
  * The doorbell. Before it sleeps a thread stores how it sleeps in `sleeping`, then looks once more for
  * work; whoever gives it work does so first and then reads `sleeping`. Both are sequentially consistent,
- * so one of the two sees the other. A thread in `poll()` is woken by its eventfd, which takes a system
- * call: the module notes it in `wakeMask` and the thread's TypeScript makes the call after the batch.
+ * so one of the two sees the other. Work is frames in a ring to the thread, or `mail`, which the control
+ * side sets and the thread clears.
+ *
+ * A thread that waits on `rung` reads it before it looks for work, so that a ring in between does not let it
+ * sleep. A thread in `poll()` is woken by its eventfd, which takes a system call: the module notes it in
+ * `wakeMask`, and the TypeScript of the thread that rang makes the call after the batch.
  */
 import { map } from './arena';
 
@@ -36,15 +41,10 @@ export class Thread {
   nowMs: f64; // the switch clock, set by TypeScript before each round
   number: u32;
   wakeMask: u32; // threads to be woken through their eventfd, bit by number
-  readyPorts: u32; // how many ports of this thread have something to transmit (numbers: readyPort)
+  readyPorts: u32; // ports for which this thread has queued frames: so many of the numbers below
   retiredHead: u32; // flows that wait for their epoch, oldest first; number + 1, 0 none
   retiredTail: u32;
-  pad156: u32;
-  pad160: u64;
-  pad168: u64;
-  pad176: u64;
-  pad184: u64;
-  // MAX_PORTS × u16: numbers of the ports of this thread that have something to transmit
+  // from line 3 on: MAX_PORTS × u16, the numbers of the ready ports
 }
 
 export const MAX_THREADS: u32 = 32;
@@ -82,7 +82,7 @@ export function ring(number: u32): void {
   }
 }
 
-/** Notes that a port of this thread has frames to transmit. */
+/** Notes that this thread has frames for a port, whoever owns it. */
 export function noteReady(port: u32): void {
   store<u16>(changetype<usize>(self) + THREAD_READY_PORTS + ((<usize>self.readyPorts) << 1), <u16>port);
   self.readyPorts++;

@@ -41,8 +41,8 @@ export function coalesce(port: u32): u32 {
   const longest = portAt(port).maxLength;
   for (let i: u32 = 0; i < queue.count; i++) {
     const number = queued(queue, i);
-    if (kept != 0 && frameAt(number).length <= longest) {
-      const joined = join(queued(queue, kept - 1), number);
+    if (kept != 0) {
+      const joined = join(queued(queue, kept - 1), number, longest);
       if (joined != NONE) {
         setQueued(queue, kept - 1, joined);
         continue;
@@ -56,15 +56,18 @@ export function coalesce(port: u32): u32 {
   return gone;
 }
 
-/** Appends `next` to `number`, which moves to a large frame if it is not in one. Returns its number, or NONE. */
-function join(number: u32, next: u32): u32 {
+/**
+ * Appends `next` to `number`, which moves to a large frame if it is not in one. Returns its number, or NONE:
+ * also when one of them alone is more than the `longest` that the port takes, which cutting would not mend.
+ */
+function join(number: u32, next: u32, longest: u32): u32 {
   const segment = frameAt(number);
   const packet = frameAt(next);
-  const headers = tcpHeaders(packet);
+  const headers = packet.length <= longest ? tcpHeaders(packet) : 0;
   if (headers == 0 || !follows(segment, packet, headers)) return NONE;
   if (!checksumGood(packet)) return NONE;
   if (segment.segmentType == SEGMENT_NONE) {
-    if (!checksumGood(segment)) return NONE;
+    if (segment.length > longest || !checksumGood(segment)) return NONE;
     number = begin(segment, number, headers);
     if (number == NONE) return NONE;
   }

@@ -2,12 +2,16 @@
  * A frame: one packet in one buffer, and what is known of it. One cache line beside the buffer.
  *
  *     buffer   ├──── headroom ────┤ Ethernet │ IP │ … ├── tailroom ──┤
- *              base               data                data + length    base + capacity
+ *              base               data                data + length
  *
  * Frames 0 .. frameCount-1 are chunks of FRAME_SIZE bytes, contiguous, and serve as AF_XDP's UMEM as they
- * are; the rest are large ones for whole segments of up to 64 KiB. A frame has one holder at a time: the
- * thread that received it, the ring that carries it, or the kernel queue that it was put on. Its bytes
- * never move; headers grow into the headroom.
+ * are; the rest are large ones for whole segments of up to 64 KiB. Its bytes never move; headers grow into
+ * the headroom.
+ *
+ * A frame has one holder at a time, who alone reads and writes it and its record: the thread that took it,
+ * the ring that carries it, or the kernel queue that it was put on. Whoever takes it from a ring sees what
+ * the thread before it wrote, because the ring's index was stored after that (ring.ts). `base` is written
+ * once, before any thread attaches.
  *
  * Offloads mean what `struct virtio_net_hdr` means by them (virtio 1.2 §5.1.6): PARTIAL says that the
  * checksum at checksumStart + checksumOffset covers only the pseudo-header so far; segmentType other than
@@ -22,7 +26,6 @@ export class Frame {
   data: usize;
   length: u32;
   base: usize;
-  capacity: u32;
   port: u32; // where it came in; on its way out, where it goes
   flags: u32; // FRAME_…
   l3: u16; // offset of the network header from data; 0: none
@@ -30,13 +33,8 @@ export class Frame {
   checksumStart: u16; // offset from data
   checksumOffset: u16; // offset from checksumStart
   segmentType: u8; // SEGMENT_…
-  reserved: u8;
   segmentSize: u16;
-  number: u32;
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
-  pad46: u16;
-  pad48: u64;
-  pad56: u64;
 }
 
 export const FRAME_RECORD: u32 = 64;
@@ -58,11 +56,6 @@ export const SEGMENT_UDP: u8 = 5;
 
 export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
-}
-
-/** The number of the frame whose chunk holds `address`, which lies in the region of small frames. */
-export function frameOf(address: usize): u32 {
-  return <u32>(address - map.frames) / FRAME_SIZE;
 }
 
 /** Makes it one whole packet, as it came off a wire. */

@@ -6,10 +6,22 @@ import { COUNT_CHECKSUMS_COMPLETED, count } from '../counters';
 import { NONE } from '../memory/arena';
 import { fold, sum, update } from './checksum';
 import { FRAME_PARTIAL, Frame, frameAt, SEGMENT_NONE, SEGMENT_UDP, takeFrame } from './frame';
-import { be16, be32, putBe16, putBe32, TCP_HEADER, TYPE_IPV6, UDP_HEADER } from './headers';
+import {
+  be16,
+  be32,
+  IPV6_HEADER,
+  PROTO_TCP,
+  PROTO_UDP,
+  putBe16,
+  putBe32,
+  TCP_HEADER,
+  TYPE_IPV6,
+  UDP_HEADER,
+} from './headers';
 
 /** Where UDP has its checksum. Zero says that there is none (RFC 768), so one that comes out so is all ones. */
 const UDP_CHECKSUM: u16 = 6;
+const TCP_CHECKSUM: u16 = 16;
 
 /** Completes the checksum: the field holds the pseudo-header's sum, so summing over it covers both. */
 export function completeChecksum(frame: Frame): void {
@@ -77,7 +89,7 @@ function fixNetwork(segment: Frame, index: u32): void {
   const ip = segment.data + segment.l3;
   const length = segment.length - segment.l3;
   if (load<u16>(ip - 2) == TYPE_IPV6) {
-    putBe16(ip + 4, length - 40);
+    putBe16(ip + 4, length - IPV6_HEADER);
     return;
   }
   const before = load<u32>(ip);
@@ -107,8 +119,8 @@ function fixTransportChecksum(segment: Frame, type: u8): void {
   const l4 = segment.data + segment.l4;
   const length = segment.length - segment.l4;
   const v6 = load<u16>(ip - 2) == TYPE_IPV6;
-  const protocol = type == SEGMENT_UDP ? <u32>17 : <u32>6;
-  const place = type == SEGMENT_UDP ? l4 + 6 : l4 + 16;
+  const protocol = <u32>(type == SEGMENT_UDP ? PROTO_UDP : PROTO_TCP);
+  const place = l4 + (type == SEGMENT_UDP ? UDP_CHECKSUM : TCP_CHECKSUM);
   store<u16>(place, 0);
   const addresses = v6 ? sum(ip + 8, 32) : sum(ip + 12, 8);
   const pseudo = addresses + <u64>(protocol << 8) + <u64>bswap<u16>(<u16>length);

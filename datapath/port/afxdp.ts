@@ -94,7 +94,7 @@ function fill(queue: XdpQueue): void {
   atomic.store<u32>(queue.fillProducer, producer + given);
 }
 
-/** Takes back the frames that the kernel has sent. */
+/** Takes back the frames that the kernel has sent. Until then they take up its room for more. */
 function reap(queue: XdpQueue): void {
   const consumer = load<u32>(queue.completionConsumer);
   const n = atomic.load<u32>(queue.completionProducer) - consumer;
@@ -108,7 +108,6 @@ function reap(queue: XdpQueue): void {
 /** Puts the frames queued for the port on the transmit ring; what does not fit is dropped. */
 export function xdpTransmit(port: u32): void {
   const queue = queueOf(port);
-  reap(queue);
   const waiting = transmitQueue(port);
   queue.txNext = load<u32>(queue.txProducer);
   for (let i: u32 = 0; i < waiting.count; i++) {
@@ -186,8 +185,9 @@ function post(queue: XdpQueue, frame: Frame): bool {
   return true;
 }
 
-/** How many frames the kernel has on the transmit ring and has not sent. */
+/** Takes back what the kernel has sent; returns how many frames are on the transmit ring still. */
 export function xdpBacklog(port: u32): u32 {
   const queue = queueOf(port);
+  reap(queue);
   return load<u32>(queue.txProducer) - atomic.load<u32>(queue.txConsumer);
 }

@@ -3,12 +3,12 @@
  * after they were made fit for it here, and then says that it has them.
  */
 import { BATCH_SCRATCH, batch } from '../batch';
-import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, COUNT_SEGMENTED, count, portCounters } from '../counters';
+import { COUNT_SEGMENTED, count, portCounters } from '../counters';
 import { DROP_BATCH_FULL, DROP_NO_FRAMES } from '../drop';
 import { NONE } from '../memory/arena';
-import { FRAME_COPY, FRAME_PARTIAL, FRAME_PIECE, frameAt, giveFrame } from '../packet/frame';
+import { FRAME_PARTIAL, FRAME_PIECE, frameAt, giveFrame } from '../packet/frame';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
-import { drop, dropAtPort } from '../transmit';
+import { countSent, drop, dropAtPort } from '../transmit';
 import { queued, setQueued, TRANSMIT_SLOTS, TransmitQueue, transmitQueue } from './port';
 
 /**
@@ -59,7 +59,7 @@ function pushPieces(queue: TransmitQueue, port: u32, number: u32): void {
     push(queue, piece);
   }
   if (pieces == 0) {
-    drop(number, DROP_NO_FRAMES);
+    drop(number, queue.count == TRANSMIT_SLOTS ? DROP_BATCH_FULL : DROP_NO_FRAMES);
     return;
   }
   count(COUNT_SEGMENTED, 1);
@@ -69,15 +69,10 @@ function pushPieces(queue: TransmitQueue, port: u32, number: u32): void {
 /** TypeScript has taken all frames queued for `port`. */
 export function hostSent(port: u32): void {
   const queue = transmitQueue(port);
-  const counters = portCounters(port);
   for (let i: u32 = 0; i < queue.count; i++) {
     const number = queued(queue, i);
     const frame = frameAt(number);
-    counters.txPackets++;
-    counters.txBytes += <u64>frame.length;
-    if (!(frame.flags & FRAME_PIECE)) {
-      count(frame.flags & FRAME_COPY ? COUNT_COPIES_FORWARDED : COUNT_FORWARDED, 1);
-    }
+    countSent(frame, port, 1, frame.length);
     giveFrame(number);
   }
   queue.count = 0;

@@ -36,8 +36,7 @@ import { PACKET_QUEUE, portAt, queued, transmitQueue } from './port';
 export class PacketQueue {
   host: u64; // the process's address of arena address 0
   armed: u32; // receiving slots that hold a frame: the first so many
-  sending: u32; // messages that the last fill made
-  sent: u32; // of these, how many are done with
+  sent: u32; // frames of the transmit queue that are done with: the first so many
 }
 
 @unmanaged
@@ -74,9 +73,9 @@ const FRAME_NUMBER: usize = 192;
 /** Offset from the record of the message arrays that the system calls take, and of their slots. */
 export const PACKET_RX: u32 = 4096;
 export const PACKET_TX: u32 = 12288;
-export const PACKET_RX_SLOTS: u32 = 32768;
-export const PACKET_TX_SLOTS: u32 = 65536;
-export const PACKET_TX_BATCH: u32 = 64;
+const PACKET_RX_SLOTS: u32 = 32768;
+const PACKET_TX_SLOTS: u32 = 65536;
+const PACKET_TX_BATCH: u32 = 64;
 
 const OFFLOAD_SIZE: u64 = 10;
 const NEEDS_CHECKSUM: u8 = 1;
@@ -194,7 +193,6 @@ export function packetFill(port: u32): u32 {
     writeOffloads(changetype<OffloadHeader>(slot + OFFLOADS), frame);
     aim(queue, messageAt(queue, PACKET_TX, i), slot, frame.data, frame.length);
   }
-  queue.sending = n;
   return n;
 }
 

@@ -1,13 +1,15 @@
 /**
  * What the packet path knows of a port: who owns it and what it can carry.
- * Written by TypeScript before the port is up, and when it goes; read by every thread.
+ *
+ * The control side writes `queue` before any thread attaches, and `owner` and `maxLength` before it stores
+ * `state`, atomically. Threads that find a port up by an atomic load of `state` may read the rest.
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
 
 @unmanaged
 export class PortRecord {
-  state: u32; // PORT_…; stored last when a port comes, first when it goes
+  state: u32; // PORT_NONE or PORT_UP
   owner: u32; // thread that receives from it and transmits to it
   maxLength: u32; // longest frame that it takes, Ethernet header included, one VLAN tag not counted
   queue: usize; // QUEUE_SIZE bytes of its own; the port's type says what is there

@@ -15,8 +15,8 @@ import {
   MemoryQueue,
   NONE,
   Observer,
-  PortRecord,
   PortTable,
+  queueAddress,
 } from '../datapath.ts';
 import { Forwarder } from '../thread/forwarder.ts';
 import { Handler } from '../upcall/handler.ts';
@@ -157,7 +157,7 @@ function prepare({ flows, size, threads }: ForwardOptions): Arena {
 
 /** Puts FRAMES frames into the queue of a memory port. */
 function fill(datapath: Datapath, port: number, flows: number, length: number): void {
-  const queue = datapath.u32[(datapath.portAt(port) + PortRecord.queue) >> 2]!;
+  const queue = queueAddress(datapath.arena, port);
   for (let i = 0; i < FRAMES; i++) {
     const frame = datapath.takeFrame(length);
     if (frame === NONE) throw new Error(`found ${i} free frames, expected ${FRAMES}`);

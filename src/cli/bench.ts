@@ -1,6 +1,7 @@
 /** `heddle bench`: measures, and prints the figure. With --json, one row a line. */
 import { Command, InvalidArgumentError } from 'commander';
 import { benchForward, type ForwardOptions, FRAMES, type Measured, SIZES } from '../bench/forward.ts';
+import { median } from '../bench/median.ts';
 import { print } from './stdout.ts';
 import { seconds, UsageError } from './usage.ts';
 
@@ -76,12 +77,6 @@ function describeRow({ name, value, unit, min, max, threads, nsPerPacket }: Row)
   const each = nsPerPacket === undefined ? '' : `, ${Number(nsPerPacket).toFixed(1)} ns/packet`;
   const figure = `${value.toFixed(2)} ${unit}${each}`;
   return `median   ${name}, ${threads} thread${threads === 1 ? '' : 's'}: ${figure} (${min} to ${max})`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 const round3 = (value: number): number => Math.round(value * 1000) / 1000;

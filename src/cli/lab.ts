@@ -1,7 +1,7 @@
 /** `heddle lab`: hosts in network namespaces, for trying things. */
 import { Command } from 'commander';
 import { attached } from '../lab/command.ts';
-import { type Lab, LabFileError, readLab } from '../lab/file.ts';
+import { type Lab, readLab } from '../lab/file.ts';
 import { enter, labDown, labRun, labUp } from '../lab/lab.ts';
 
 /** The command `lab` with its sub-commands up, down, run and exec. */
@@ -33,14 +33,10 @@ export function labCommand(): Command {
   return lab;
 }
 
-/** An action on the lab in a file: its number is our exit code; a wrong file is 2, any other failure 1. */
+/** An action on the lab in a file: its number is our exit code. */
 function act<A extends unknown[]>(work: (lab: Lab, ...rest: A) => Promise<unknown>) {
-  return async function (this: Command, file: string, ...rest: unknown[]): Promise<void> {
-    try {
-      const code = await work(readLab(file), ...(rest as A));
-      if (typeof code === 'number') process.exitCode = code;
-    } catch (error) {
-      this.error((error as Error).message, { exitCode: error instanceof LabFileError ? 2 : 1 });
-    }
+  return async (file: string, ...rest: unknown[]): Promise<void> => {
+    const code = await work(readLab(file), ...(rest as A));
+    if (typeof code === 'number') process.exitCode = code;
   };
 }

@@ -2,9 +2,7 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import { type Config, loadConfig } from '../control/config.ts';
-import { Replay } from '../control/replay.ts';
-import { CaptureError } from '../port/capture/reader.ts';
-import { parseFlows } from '../table/parse.ts';
+import { CaptureError, Replay } from '../control/replay.ts';
 import { Progress } from '../view/progress.ts';
 import { type ReplaySummary, replayText } from '../view/replay.ts';
 import { print } from './stdout.ts';
@@ -35,7 +33,7 @@ export function replayCommand(): Command {
 }
 
 async function replay(capture: string, options: ReplayArguments): Promise<void> {
-  const config = loadConfig(options.config, parseFlows);
+  const config = loadConfig(options.config);
   const port = portNumber(config, options.port);
   checkFiles(capture, options.write);
   const replay = new Replay(config, capture, { port, write: options.write });

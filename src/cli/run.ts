@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import { loadConfig } from '../control/config.ts';
 import { openSwitch } from '../control/switch.ts';
-import { parseFlows } from '../table/parse.ts';
 import { runInForeground, type Session } from './session.ts';
 import { seconds } from './usage.ts';
 
@@ -13,7 +12,7 @@ export function runCommand(): Command {
     .option('--duration <seconds>', 'stop after so many seconds', seconds)
     .option('--json', 'print only the summary at the end, as one JSON object')
     .action(async (file: string, options: Session) => {
-      const config = loadConfig(file, parseFlows);
+      const config = loadConfig(file);
       const durationMs = options.duration === undefined ? undefined : options.duration * 1000;
       await runInForeground(config, await openSwitch(config, { durationMs }), options);
     });

@@ -1,31 +1,12 @@
-/**
- * The configuration's sections, as the file spells them. The error text of every schema is what was
- * expected, in the words of `Problem.expected`; what was found and where is added by `config.ts`.
- */
+/** The configuration's sections, as the file spells them. */
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { MAX_PORTS } from '../datapath.ts';
-
-const oneOf = (choices: readonly string[]) => `one of ${choices.join(', ')}`;
-
-function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  const error = (issue: { code?: string }) =>
-    issue.code === 'unrecognized_keys' ? oneOf(Object.keys(shape)) : 'a mapping';
-  return z.strictObject(shape, { error });
-}
-
-function whole(least: number, most: number) {
-  const error = least === most ? String(least) : `a whole number from ${least} to ${most}`;
-  return z.int({ error }).min(least, { error }).max(most, { error });
-}
+import { oneOf, section, text, whole } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
   const error = `a number from ${least} to ${most}`;
   return z.number({ error }).min(least, { error }).max(most, { error });
-}
-
-function text(pattern: RegExp, error: string) {
-  return z.string({ error }).regex(pattern, { error });
 }
 
 function choice<const Choices extends readonly string[]>(choices: Choices) {

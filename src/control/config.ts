@@ -4,15 +4,15 @@
  *
  *     file ─▶ Source (YAML with positions) ─▶ schema ─▶ what sections must agree on ─▶ flows ─▶ Config
  */
-import { readFileSync } from 'node:fs';
-import { basename, extname, resolve } from 'node:path';
-import ipaddr from 'ipaddr.js';
-import type { z } from 'zod';
-import { ConfigError, type Place, type Problem } from './config-error.ts';
-import { type ConfigFile, configFile, PORT_NAME } from './config-schema.ts';
-import { type Path, Source } from './config-source.ts';
+import { basename, extname } from 'node:path';
+import { parseFlows } from '../table/parse.ts';
+import { printFlow } from '../table/print.ts';
+import { ConfigError, type Place, type Problem } from '../yaml/problem.ts';
+import { readAs } from '../yaml/schema.ts';
+import { readSource, Source } from '../yaml/source.ts';
+import { checkPorts, otherTrafficPorts, type PortSection } from './config-check.ts';
+import { type ConfigFile, configFile } from './config-schema.ts';
 
-type PortSection = ConfigFile['ports'][string];
 type Settled = { name: string; number: number };
 
 export type PacketConfig = Extract<PortSection, { type: 'packet' }> & Settled;
@@ -43,39 +43,30 @@ export interface Config {
  * Parses flows; `ports` maps names to numbers. Throws an error that has `line`, `column` (from 1, within
  * the text), `found` and `expected`.
  */
-export type FlowParser = (text: string, ports: ReadonlyMap<string, number>) => unknown;
+type FlowParser = (text: string, ports: ReadonlyMap<string, number>) => unknown;
 
 /** Throws ConfigError, which lists every problem. */
-export function loadConfig(file: string, parseFlows: FlowParser): Config {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const found =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
-    throw new ConfigError([{ file, path: '', found, expected: 'a configuration in YAML' }]);
-  }
-  return parseConfig(file, text, parseFlows);
+export function loadConfig(file: string): Config {
+  return settled(readSource(file, 'a configuration in YAML'), parseFlows);
 }
 
 /** As `loadConfig`, for a text in memory; `file` names it in problems. */
-export function parseConfig(file: string, text: string, parseFlows: FlowParser): Config {
-  const source = new Source(file, text);
-  const parsed = configFile.safeParse(source.value ?? undefined);
-  if (!parsed.success)
-    throw new ConfigError(parsed.error.issues.flatMap((issue) => fromIssue(source, issue)));
+export function parseConfig(file: string, text: string, parser: FlowParser = parseFlows): Config {
+  return settled(new Source(file, text), parser);
+}
 
-  const sections = parsed.data;
+function settled(source: Source, parser: FlowParser): Config {
+  const sections = readAs(source, configFile);
   const numbers = numberPorts(sections.ports);
   const problems = [
     ...checkPorts(source, sections, numbers),
-    ...checkFlows(source, sections, numbers, parseFlows),
+    ...checkFlows(source, sections, numbers, parser),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
 
   return {
     ...sections,
-    name: sections.name ?? nameOf(file),
+    name: sections.name ?? nameOf(source.file),
     ports: Object.entries(sections.ports).map(([name, port]) => settle(name, port, sections, numbers)),
   };
 }
@@ -87,22 +78,6 @@ function nameOf(file: string): string {
     .replace(/^[^A-Za-z0-9]+/, '');
   return name.slice(0, 32) || 'heddle';
 }
-
-function fromIssue(source: Source, issue: z.core.$ZodIssue, under: Path = []): Problem[] {
-  const path = [...under, ...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => source.wrongKey([...path, key], issue.message));
-  }
-  if (issue.code === 'invalid_key') return [source.wrongKey(path, issue.issues[0]!.message)];
-  if (issue.code === 'invalid_union') {
-    // The alternative that has the right kind of value tells what is wrong inside it.
-    const inside = issue.errors.find((branch) => branch.every(({ code, path }) => isInside(code, path)));
-    if (inside) return inside.flatMap((one) => fromIssue(source, one, path));
-  }
-  return [source.wrongValue(path, issue.message)];
-}
-
-const isInside = (code: string, path: Path) => path.length > 0 || code === 'unrecognized_keys';
 
 /** Numbers as given; the other ports take the lowest free ones, in the order of the file. */
 function numberPorts(ports: ConfigFile['ports']): Map<string, number> {
@@ -119,92 +94,28 @@ function numberPorts(ports: ConfigFile['ports']): Map<string, number> {
 function settle(
   name: string,
   port: PortSection,
-  { ports }: ConfigFile,
+  sections: ConfigFile,
   numbers: Map<string, number>,
 ): PortConfig {
   const number = numbers.get(name)!;
   if (port.type !== 'traffic') return { ...port, name, number };
-  const others = Object.keys(ports).filter((other) => other !== name && ports[other]!.type === 'traffic');
-  return { ...port, name, number, seed: port.seed ?? number, peers: port.peers ?? others };
-}
-
-function checkPorts(source: Source, sections: ConfigFile, numbers: Map<string, number>): Problem[] {
-  const { ports, threads, limits } = sections;
-  const problems: Problem[] = [];
-  // Objects drop this one key in silence.
-  if (Object.hasOwn((source.value as ConfigFile).ports, '__proto__')) {
-    problems.push(source.wrongKey(['ports', '__proto__'], PORT_NAME));
-  }
-  const owners = new Map<number, string>();
-  const writers = new Map<string, string>();
-  for (const [name, port] of Object.entries(ports)) {
-    const at = ['ports', name];
-    const wrong = (key: string, expected: string, found?: string) =>
-      problems.push(source.wrongValue([...at, key], expected, found));
-
-    const number = numbers.get(name)!;
-    const owner = owners.get(number);
-    if (owner !== undefined) wrong('number', `a number that ${owner} does not have`);
-    else if (number > limits.ports) wrong('number', `at most limits.ports, ${limits.ports}`, String(number));
-    owners.set(number, name);
-
-    const kernel = port.type === 'packet' || port.type === 'afxdp';
-    if (threads === 'inline' && kernel) {
-      wrong(
-        'type',
-        'traffic or capture, because with threads: inline the clock is virtual and the kernel’s is not',
-      );
-    }
-    const datapaths = threads === 'inline' ? 1 : threads.datapath;
-    if (port.thread !== undefined && port.thread > datapaths) {
-      wrong('thread', `a datapath thread, of which there ${datapaths === 1 ? 'is 1' : `are ${datapaths}`}`);
-    }
-    if (port.type === 'capture' && port.read === undefined && port.write === undefined) {
-      problems.push(source.wrongValue(at, 'read, write or both', 'a capture with neither'));
-    }
-    if (port.type === 'capture' && port.write !== undefined) {
-      const file = resolve(port.write);
-      const writer = writers.get(file);
-      if (writer !== undefined) wrong('write', `a file that ${writer} does not write`);
-      writers.set(file, name);
-    }
-    if (port.type === 'traffic') {
-      const room = roomIn(port.network);
-      if (number >= room.ports || port.hosts > room.hosts) {
-        wrong(
-          'network',
-          `room for port ${number} with ${port.hosts} hosts`,
-          `${port.network}, which has room for ports below ${room.ports} with ${room.hosts} hosts`,
-        );
-      }
-      if (port.mix.http + port.mix.dns + port.mix.ping === 0) wrong('mix', 'a share above 0', 'only zeros');
-      port.peers?.forEach((peer, i) => {
-        if (peer !== name && ports[peer]?.type === 'traffic') return;
-        const others = Object.keys(ports).filter(
-          (other) => other !== name && ports[other]!.type === 'traffic',
-        );
-        problems.push(source.wrongValue([...at, 'peers', i], `one of ${others.join(', ')}`));
-      });
-    }
-  }
-  return problems;
-}
-
-/** How the address plan divides a network: half of its free bits, at most 8, are the port's number. */
-function roomIn(network: string): { ports: number; hosts: number } {
-  const free = 32 - ipaddr.IPv4.parseCIDR(network)[1];
-  const portBits = Math.min(8, free >> 1);
-  return { ports: 2 ** portBits, hosts: 2 ** (free - portBits) - 2 };
+  return {
+    ...port,
+    name,
+    number,
+    seed: port.seed ?? number,
+    peers: port.peers ?? otherTrafficPorts(sections, name),
+  };
 }
 
 function checkFlows(
   source: Source,
   { flows }: ConfigFile,
   numbers: Map<string, number>,
-  parseFlows: FlowParser,
+  parser: FlowParser,
 ): Problem[] {
   try {
-    parseFlows(flows, numbers);
+    parser(flows, numbers);
     return [];
   } catch (error) {
     if (!isFlowError(error)) throw error;
@@ -214,4 +125,11 @@ function checkFlows(
 
 function isFlowError(error: unknown): error is Error & Place & { found: string; expected: string } {
   return error instanceof Error && ['line', 'column', 'found', 'expected'].every((key) => key in error);
+}
+
+/** The flows of a configuration as they are printed: one a line, in normal form. */
+export function normalFlows({ flows, ports }: Config): string[] {
+  const numbers = new Map(ports.map(({ name, number }) => [name, number]));
+  const names = new Map(ports.map((port) => [port.number, port]));
+  return parseFlows(flows, numbers).map((flow) => printFlow(flow, names));
 }

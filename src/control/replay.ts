@@ -18,6 +18,8 @@ import type { Config, PortConfig } from './config.ts';
 import { summaryOf } from './summary.ts';
 import { handlerOptions, limitsOf } from './switch.ts';
 
+export { CaptureError } from '../port/capture/error.ts';
+
 /** Flows hash the same in every replay. */
 const HASH_SEED = 1;
 

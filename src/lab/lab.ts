@@ -11,15 +11,7 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import {
-  attached,
-  attempt,
-  type CommandOptions,
-  command,
-  complaint,
-  lacking,
-  type Outcome,
-} from './command.ts';
+import { attached, attempt, command, complaint, lacking } from './command.ts';
 import type { Host, Lab } from './file.ts';
 
 /** The interface inside every host. */
@@ -107,16 +99,6 @@ async function uninterrupted<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     process.off('SIGINT', ignore).off('SIGTERM', ignore);
   }
-}
-
-/** Runs a program in a host and collects its output, whatever its exit code. */
-export async function labExec(
-  lab: Lab,
-  host: string,
-  argv: readonly string[],
-  options?: CommandOptions,
-): Promise<Outcome> {
-  return attempt(enter(lab, host, argv), options);
 }
 
 /** Starts a program in a host. `ip` becomes that program, so the process's id is the program's. */

@@ -8,9 +8,7 @@ import {
   type Datapath,
   FRAME_HEADROOM,
   FRAME_SIZE,
-  PORT_STRIDE,
-  PortRecord,
-  QUEUE_SIZE,
+  queueAddress,
   regionAddress,
   XDP_AREA,
   XDP_QUEUE,
@@ -46,14 +44,13 @@ export function openAfxdp(number: number, options: AfxdpOptions, arena: Arena, f
   if (link.mtu > longest) {
     throw new Error(`the MTU of ${options.interface} is ${link.mtu}; AF_XDP ports take at most ${longest}`);
   }
-  const queueArea = regionAddress(arena, 'queues') + number * QUEUE_SIZE;
   const { limits } = arena;
   const request: XdpRequest = {
     interfaceIndex: link.index,
     queue: options.queue,
     memory: new Uint8Array(arena.memory.buffer),
     umem: { at: regionAddress(arena, 'frames'), bytes: limits.frames * FRAME_SIZE, chunk: FRAME_SIZE },
-    rings: queueArea,
+    rings: queueAddress(arena, number),
     ringBytes: XDP_AREA,
   };
   const socket = openXdpSocket(request);
@@ -95,7 +92,7 @@ function attach(interfaceIndex: number, { mode, queue }: AfxdpOptions, fd: numbe
 function writeQueue(arena: Arena, number: number, socket: XdpSocket, fillTarget: number): void {
   const { rx, tx, fill, completion } = socket;
   const u32 = new Uint32Array(arena.memory.buffer);
-  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
+  const queue = queueAddress(arena, number);
   const set = (field: number, value: number) => {
     u32[(queue + XDP_QUEUE + field) >> 2] = value;
   };
@@ -115,6 +112,9 @@ function writeQueue(arena: Arena, number: number, socket: XdpSocket, fillTarget:
   set(XdpQueue.fillTarget, fillTarget);
 }
 
+/** Nobody tells when the kernel has room again: so long after a kick that got nowhere comes the next. */
+const RETRY_MS = 1;
+
 /** The thread's side. */
 export class AfxdpPort implements Port {
   readonly descriptors: readonly number[];
@@ -123,8 +123,8 @@ export class AfxdpPort implements Port {
   readonly #fd: number;
   /** Only where the interface takes whole segments: elsewhere joining them costs more than it saves. */
   readonly #sender: PacketSender | undefined;
-  /** Frames are on the transmit ring that the kernel had no room for. */
-  #behind = false;
+  /** When to kick again for frames on the transmit ring that the kernel did not take; Infinity: there are none. */
+  #retryMs = Number.POSITIVE_INFINITY;
 
   constructor(datapath: Datapath, number: number, fd: number, sender: number | undefined) {
     this.#datapath = datapath;
@@ -134,8 +134,8 @@ export class AfxdpPort implements Port {
     if (sender !== undefined) this.#sender = new PacketSender(datapath, number, sender);
   }
 
-  poll(): number {
-    if (this.#behind) this.#kick();
+  poll(nowMs: number): number {
+    if (nowMs >= this.#retryMs) this.#kick(nowMs);
     return this.#datapath.exports.xdpPoll(this.#number);
   }
 
@@ -143,17 +143,18 @@ export class AfxdpPort implements Port {
    * Segments of one connection that came together go as one, through a packet socket: then the kernel does
    * its work for them once. What is on the ring already goes first, so that nothing overtakes.
    */
-  transmit(): void {
-    if (this.#sender && !this.#behind && this.#datapath.exports.coalesce(this.#number) > 0) {
+  transmit(nowMs: number): void {
+    const isBehind = this.#retryMs !== Number.POSITIVE_INFINITY;
+    if (this.#sender && !isBehind && this.#datapath.exports.coalesce(this.#number) > 0) {
       this.#sender.transmit();
       return;
     }
     this.#datapath.exports.xdpTransmit(this.#number);
-    this.#kick();
+    this.#kick(nowMs);
   }
 
   /** One call sends a budget of frames; as long as that gets somewhere, the rest follows. */
-  #kick(): void {
+  #kick(nowMs: number): void {
     let backlog = this.#datapath.exports.xdpBacklog(this.#number);
     while (backlog > 0) {
       kickTransmit(this.#fd);
@@ -161,11 +162,11 @@ export class AfxdpPort implements Port {
       if (left >= backlog) break;
       backlog = left;
     }
-    this.#behind = backlog > 0;
+    this.#retryMs = backlog > 0 ? nowMs + RETRY_MS : Number.POSITIVE_INFINITY;
   }
 
   dueMs(): number {
-    return this.#behind ? 0 : Number.POSITIVE_INFINITY;
+    return this.#retryMs;
   }
 
   close(): void {}

@@ -13,9 +13,7 @@ import {
   PACKET_RX,
   PACKET_TX,
   PacketQueue,
-  PORT_STRIDE,
-  PortRecord,
-  regionAddress,
+  queueAddress,
 } from '../datapath.ts';
 import { findInterface } from '../sys/interface.ts';
 import { hostAddress, openPacketSocket, receiveMessages, sendMessages, takeMissed } from '../sys/packet.ts';
@@ -26,8 +24,8 @@ const { EAGAIN, ENOBUFS } = constants.errno;
 export function openPacket(number: number, options: PacketOptions, arena: Arena): OpenPort {
   const link = findInterface(options.interface);
   if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
-  const fd = openPacketSocket(link.index, true);
   tellHostAddress(arena, number);
+  const fd = openPacketSocket(link.index, true);
   let missed = 0;
   return {
     driver: { type: 'packet', number, fd },
@@ -43,10 +41,9 @@ export function openPacket(number: number, options: PacketOptions, arena: Arena)
 
 /** Tells the module where the arena is in the process, for the addresses in its messages. */
 export function tellHostAddress(arena: Arena, number: number): void {
-  const u32 = new Uint32Array(arena.memory.buffer);
-  const queue = u32[(regionAddress(arena, 'ports') + number * PORT_STRIDE + PortRecord.queue) >> 2]!;
-  const base = hostAddress(new Uint8Array(arena.memory.buffer));
-  new BigUint64Array(arena.memory.buffer)[(queue + PACKET_QUEUE + PacketQueue.host) >> 3] = base;
+  const { buffer } = arena.memory;
+  const queue = queueAddress(arena, number) + PACKET_QUEUE;
+  new BigUint64Array(buffer)[(queue + PacketQueue.host) >> 3] = hostAddress(new Uint8Array(buffer));
 }
 
 /** Sends the frames queued for a port through a packet socket. */
@@ -75,8 +72,7 @@ export class PacketSender {
 
 /** Host address of one of a port's message arrays. */
 function messagesAt(datapath: Datapath, number: number, array: number): bigint {
-  const queue = datapath.u32[(datapath.portAt(number) + PortRecord.queue) >> 2]!;
-  return hostAddress(datapath.u8) + BigInt(queue + PACKET_QUEUE + array);
+  return hostAddress(datapath.u8) + BigInt(queueAddress(datapath.arena, number) + PACKET_QUEUE + array);
 }
 
 /** The thread's side. */

@@ -141,9 +141,9 @@ export function closeXdpSocket(fd: number, { memory, rings, ringBytes }: XdpRequ
   mapFixed(base + BigInt(rings), RINGS.length * ringBytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/** Asks the kernel to send what is on the transmit ring. False when it could not take all of it now. */
-export function kickTransmit(fd: number): boolean {
-  return libc().sendto(fd, null, 0, MSG_DONTWAIT, null, 0) >= 0;
+/** Asks the kernel to send what is on the transmit ring. What it took of it, the ring's consumer tells. */
+export function kickTransmit(fd: number): void {
+  libc().sendto(fd, null, 0, MSG_DONTWAIT, null, 0);
 }
 
 /** Frames that found no room on the socket's rings, since it was opened. */

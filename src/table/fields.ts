@@ -9,7 +9,7 @@ import { Key } from '../datapath.ts';
 
 export const ETH_IPV4 = 0x0800;
 export const ETH_IPV6 = 0x86dd;
-export const ETH_ARP = 0x0806;
+const ETH_ARP = 0x0806;
 const ETH_RARP = 0x8035;
 
 const TCP = 6;

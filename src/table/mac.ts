@@ -17,9 +17,6 @@ export interface MacEntry extends Sighting {
   readonly heardMs: number;
 }
 
-export const MAC_AGEING_MS = 300_000;
-export const MAC_ENTRIES = 8192;
-
 /** The group bit, the first to be sent: bit 40 of the number (IEEE 802 §8.2). */
 export const isMulticast = (mac: number): boolean => Math.floor(mac / 2 ** 40) % 2 === 1;
 
@@ -33,7 +30,8 @@ export class MacTable {
   readonly #capacity: number;
   readonly #ageingMs: number;
 
-  constructor(capacity = MAC_ENTRIES, ageingMs = MAC_AGEING_MS) {
+  /** For at most `capacity` entries, which are forgotten when they have not been heard for `ageingMs`. */
+  constructor(capacity: number, ageingMs: number) {
     this.#capacity = capacity;
     this.#ageingMs = ageingMs;
   }
@@ -62,21 +60,12 @@ export class MacTable {
     return this.#entries.get(keyOf(vlan, mac));
   }
 
-  /** Removes what has not been heard for the ageing time. @returns how many entries */
-  expire(nowMs: number): number {
-    const before = this.#entries.size;
+  /** Removes what has not been heard for the ageing time. */
+  expire(nowMs: number): void {
     for (const entry of this.#entries.values()) {
       if (entry.heardMs + this.#ageingMs > nowMs) break;
       this.#remove(entry);
     }
-    return before - this.#entries.size;
-  }
-
-  /** Removes what was heard on a port. @returns how many entries */
-  forgetPort(port: number): number {
-    const before = this.#entries.size;
-    for (const entry of this.#entries.values()) if (entry.port === port) this.#remove(entry);
-    return before - this.#entries.size;
   }
 
   #remove(entry: MacEntry): void {

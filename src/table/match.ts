@@ -43,13 +43,6 @@ export class Match {
     return this.identity === other.identity;
   }
 
-  /** Whether some packet matches both. */
-  overlaps(other: Match): boolean {
-    return this.words.every(
-      (word) => ((this.value[word]! ^ other.value[word]!) & this.mask[word]! & other.mask[word]!) === 0,
-    );
-  }
-
   /** Whether every packet that matches `other` matches this as well. */
   covers(other: Match): boolean {
     return this.words.every((word) => {

@@ -3,12 +3,20 @@
  * carries every VLAN, tagged; untagged packets are VLAN 0.
  */
 import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
-import { isMulticast, type Sighting } from './mac.ts';
+import { isMulticast, type MacTable, type Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
 import { type Packet, swap16, TCI_WORD } from './packet.ts';
-import type { TranslationContext } from './translate.ts';
 
-export type Verdict =
+/** The bridge that NORMAL is: its ports, what it has learned and whether it learns now. */
+export interface Bridge {
+  readonly macs: MacTable;
+  readonly ports: ReadonlyMap<number, { readonly name: string }>;
+  readonly nowMs: number;
+  /** Whether senders are learned: false when a flow is only checked or shown. */
+  readonly learn: boolean;
+}
+
+type Verdict =
   | { readonly kind: 'flood' }
   | { readonly kind: 'port'; readonly port: number }
   | { readonly kind: 'drop'; readonly reason: number };
@@ -34,8 +42,8 @@ function lookAtMac(packet: Packet, offset: number): number {
  * Decides by the learned addresses and learns the sender's.
  * @param senders gets what there was to learn, to be learned again while the flow is used
  */
-export function forwardNormally(packet: Packet, context: TranslationContext, senders: Sighting[]): Verdict {
-  const { macs, ports, nowMs, learn } = context;
+export function forwardNormally(packet: Packet, bridge: Bridge, senders: Sighting[]): Verdict {
+  const { macs, ports, nowMs, learn } = bridge;
   const destination = lookAtMac(packet, Key.ethDst);
   const source = lookAtMac(packet, Key.ethSrc);
   packet.look(TCI_WORD, VID_BITS);

@@ -136,7 +136,7 @@ function parseAddition(text: Token, ports: PortNumbers): Flow {
  * @param line where the text stands, for errors
  * @throws FlowError
  */
-export function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
+function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
   return parseAddition(whole(text, line), ports);
 }
 

@@ -2,6 +2,7 @@
  * The lexical level of flow syntax: a line is cut into items (`name`, `name=value`, `name:value`,
  * `name(value)`) that remember where they stood, so that every complaint can point at its cause.
  */
+import { nearest } from '../nearest.ts';
 
 /** A piece of the text and where it stands; lines and columns count from 1. */
 export interface Token {
@@ -93,32 +94,10 @@ export function splitItems(list: Token): Item[] {
   return items;
 }
 
-/** Edit distance, where swapping two neighbours counts as one edit. */
-function distance(a: string, b: string): number {
-  const rows = Array.from({ length: a.length + 1 }, (_, i) => [i, ...new Array<number>(b.length).fill(0)]);
-  for (let j = 0; j <= b.length; j++) rows[0]![j] = j;
-  for (let i = 1; i <= a.length; i++) {
-    for (let j = 1; j <= b.length; j++) {
-      const change = a[i - 1] === b[j - 1] ? 0 : 1;
-      let best = Math.min(rows[i - 1]![j]! + 1, rows[i]![j - 1]! + 1, rows[i - 1]![j - 1]! + change);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        best = Math.min(best, rows[i - 2]![j - 2]! + 1);
-      }
-      rows[i]![j] = best;
-    }
-  }
-  return rows[a.length]![b.length]!;
-}
-
 /** `; did you mean X?` for the nearest known name, or nothing when none is near. */
 export function suggestion(name: string, known: Iterable<string>): string {
-  let nearest = '';
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const edits = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (edits < least) [nearest, least] = [candidate, edits];
-  }
-  return nearest && `; did you mean ${nearest}?`;
+  const meant = nearest(name, known);
+  return meant === undefined ? '' : `; did you mean ${meant}?`;
 }
 
 /** @returns the number written in decimal or 0x hexadecimal, at most `max`

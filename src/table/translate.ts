@@ -18,19 +18,14 @@ import {
 import { type Action, addsTag, type SetAction } from './action.ts';
 import { Emitter } from './emit.ts';
 import { meets } from './fields.ts';
-import type { MacTable, Sighting } from './mac.ts';
+import type { Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
-import { forwardNormally } from './normal.ts';
+import { type Bridge, forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
 import type { Rule, Tables } from './table.ts';
 
-export interface TranslationContext {
+export interface TranslationContext extends Bridge {
   readonly tables: Tables;
-  readonly macs: MacTable;
-  readonly ports: ReadonlyMap<number, { readonly name: string }>;
-  readonly nowMs: number;
-  /** Whether NORMAL learns senders: false when a flow is only checked or shown. */
-  readonly learn: boolean;
 }
 
 export interface Translation {

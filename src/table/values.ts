@@ -16,7 +16,7 @@ export type PortNumbers = ReadonlyMap<string, number>;
 export type PortNames = ReadonlyMap<number, { readonly name: string }>;
 
 /** OpenFlow numbers above this stand for something other than a port. */
-export const PORT_MAX = 0xfeff;
+const PORT_MAX = 0xfeff;
 
 const FRAGMENTS = new Map<string, readonly [value: number, mask: number]>([
   ['no', [0, 3]],

@@ -60,9 +60,18 @@ export class Forwarder {
     return due;
   }
 
+  /** Closes every port, whatever becomes of the others; throws the first error that there was. */
   close(): void {
-    for (const port of this.#ports) port.close();
+    const errors: unknown[] = [];
+    for (const port of this.#ports) {
+      try {
+        port.close();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
     this.#byNumber.clear();
     this.#ports = [];
+    if (errors.length > 0) throw errors[0];
   }
 }

@@ -38,7 +38,12 @@ export class Inline implements Engine {
   ): Promise<Inline> {
     const datapath = new Datapath(arena, 0);
     const forwarder = new Forwarder(datapath);
-    for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));
+    try {
+      for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));
+    } catch (error) {
+      forwarder.close();
+      throw error;
+    }
     return new Inline(forwarder, new Handler(new Datapath(arena, 1), options), endMs);
   }
 

@@ -11,8 +11,13 @@ import { Poller, ringDoorbell } from '../sys/poll.ts';
 /** Doorbells by thread number; none where the system library is missing. */
 export type Doorbells = readonly number[];
 
-/** A thread that has had nothing to do for this long sleeps. Tuned with iperf3 and two cores, 2026-11. */
+/**
+ * A thread that has had nothing to do for this long sleeps. Waking it takes system calls on both sides, so one
+ * that slept at once would pay them in every pause between two batches; one that spun for long would take the
+ * processor from the very hosts that it waits for. Chosen on two cores, which all of them share, in 2026-11.
+ */
 const SPIN_MS = 0.05;
+/** It looks around so often even when nothing is due: the handler reclaims what it retired. */
 const LONGEST_SLEEP_MS = 1000;
 
 export class Sleeper {
@@ -32,8 +37,12 @@ export class Sleeper {
     this.#poller = new Poller(this.#doorbells[this.#datapath.thread]!, descriptors);
   }
 
-  /** After a round that found nothing: sleeps if that has been so for a while, until `dueMs` at most. */
+  /**
+   * After a round that found nothing: sleeps if that has been so for a while, until `dueMs` at most. Asleep
+   * or not, the thread leaves its epoch, or flows could not be reclaimed while it goes round in vain.
+   */
   idle(nowMs: number, dueMs: number): void {
+    this.#datapath.exports.leave();
     if (Number.isNaN(this.#idleSinceMs)) this.#idleSinceMs = nowMs;
     const timeoutMs = Math.min(dueMs - nowMs, LONGEST_SLEEP_MS);
     if (nowMs - this.#idleSinceMs < SPIN_MS || timeoutMs <= 0) return;

@@ -19,8 +19,8 @@ class Thread {
   readonly #doorbell: number | undefined;
   /** Requests are answered in order, so one waits for the one before. */
   #last: Promise<unknown>;
-  /** Rejects when the thread dies. */
-  readonly died: Promise<never>;
+  /** Aborts when the thread dies; the reason is the error to tell. */
+  readonly #death = new AbortController();
 
   constructor(data: Omit<ThreadData, 'mail'>) {
     const { port1, port2 } = new MessageChannel();
@@ -33,13 +33,16 @@ class Thread {
       transferList: [port2],
       name: `${data.role.name} ${data.thread}`,
     });
-    this.died = new Promise((_, reject) => {
-      this.#worker.once('error', (error) =>
-        reject(new Error(`thread ${data.thread}: ${error.message}`, { cause: error })),
-      );
-    });
-    this.died.catch(() => {});
+    this.#worker.once('error', (error) =>
+      this.#death.abort(new Error(`thread ${data.thread}: ${error.message}`, { cause: error })),
+    );
     this.#last = this.#reply();
+  }
+
+  /** Rejects when the thread dies. */
+  get died(): Promise<never> {
+    const { signal } = this.#death;
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
   }
 
   /** Resolves when the thread goes round. */
@@ -59,7 +62,11 @@ class Thread {
   }
 
   async #reply(): Promise<HandlerReply> {
-    const [reply] = (await Promise.race([once(this.#mail, 'message'), this.died])) as [ThreadReply];
+    const { signal } = this.#death;
+    const [message] = await once(this.#mail, 'message', { signal }).catch(() => {
+      throw signal.reason;
+    });
+    const reply = message as ThreadReply;
     if ('error' in reply) throw errorFrom(reply.error);
     return reply.ok;
   }

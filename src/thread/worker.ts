@@ -5,6 +5,7 @@
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Datapath } from '../datapath.ts';
 import { createDriver } from '../port/driver.ts';
+import type { DriverSpec } from '../port/port.ts';
 import { Handler } from '../upcall/handler.ts';
 import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom } from './clock.ts';
@@ -29,9 +30,7 @@ const datapath = new Datapath(data.arena, data.thread);
 const clock = clockFrom(data.clockOrigin);
 const sleeper = new Sleeper(datapath, data.doorbells);
 
-async function datapathRole(
-  drivers: Extract<ThreadData['role'], { name: 'datapath' }>['drivers'],
-): Promise<Role> {
+async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
   const forwarder = new Forwarder(datapath);
   for (const spec of drivers) forwarder.attach(spec.number, await createDriver(datapath, spec));
   sleeper.watch(forwarder.descriptors);
@@ -49,7 +48,7 @@ async function datapathRole(
   };
 }
 
-async function handlerRole(handler: Handler): Promise<Role> {
+function handlerRole(handler: Handler): Role {
   return {
     round: (nowMs) => handler.round(nowMs),
     dueMs: () => handler.dueMs(),
@@ -103,7 +102,7 @@ function run(role: Role): void {
 const role =
   data.role.name === 'datapath'
     ? await datapathRole(data.role.drivers)
-    : await handlerRole(new Handler(datapath, data.role.options));
+    : handlerRole(new Handler(datapath, data.role.options));
 data.mail.postMessage({ ok: [] } satisfies ThreadReply);
 run(role);
 datapath.exports.leave();

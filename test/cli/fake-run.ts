@@ -12,7 +12,7 @@ class Talkative extends FakeSwitch {
 }
 
 const [file, json, duration] = process.argv.slice(2);
-const config = loadConfig(file!, () => []);
+const config = loadConfig(file!);
 await runInForeground(config, new Talkative(), {
   json: json === '--json',
   duration: duration === undefined ? undefined : Number(duration),

@@ -3,7 +3,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { type Config, loadConfig, parseConfig } from '../../src/control/config.ts';
-import { ConfigError } from '../../src/control/config-error.ts';
+import { ConfigError } from '../../src/yaml/problem.ts';
 
 const anyFlows = () => [];
 
@@ -254,7 +254,7 @@ test('a problem in an alias points at what it stands for', () => {
 
 test('a file that is not there is a problem of the configuration', () => {
   assert.throws(
-    () => loadConfig('/nowhere/x.yaml', anyFlows),
+    () => loadConfig('/nowhere/x.yaml'),
     new ConfigError([
       { file: '/nowhere/x.yaml', path: '', found: 'no such file', expected: 'a configuration in YAML' },
     ]),

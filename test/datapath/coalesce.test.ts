@@ -158,3 +158,15 @@ test('every packet joined is counted as sent, and the frames are back', () => {
   assert.equal(rig.observer.totals().forwarded - before, 20);
   assert.equal(rig.free(POOL_LARGE_FRAMES), 256);
 });
+
+test('a packet longer than the port takes stays alone, wherever it stands', () => {
+  const narrow = 3;
+  rig.ports.open(narrow, 0, 54 + 999);
+  const packets = stream(3);
+  for (const packet of packets) {
+    const frame = rig.frame(packet);
+    assert.equal(exports.parse(frame, rig.keyAddress()), -1);
+    exports.enqueue(rig.read(frame).number, narrow);
+  }
+  assert.equal(exports.coalesce(narrow), 0);
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { LabFileError, parseLab, readLab } from '../../src/lab/file.ts';
+import { parseLab, readLab } from '../../src/lab/file.ts';
+import { ConfigError } from '../../src/yaml/problem.ts';
 
 const one = (host: string) => `name: demo\nhosts:\n  h1: { ${host} }\n`;
 
@@ -9,7 +10,7 @@ function refused(text: string, ...lines: string[]) {
   assert.throws(
     () => parseLab(text, 'lab.yaml'),
     (error) => {
-      assert(error instanceof LabFileError);
+      assert(error instanceof ConfigError);
       assert.deepEqual(error.message.split('\n'), lines);
       return true;
     },
@@ -38,34 +39,34 @@ test('the example is a lab', () => {
 test('a mistake is found at its line and column', () => {
   refused(
     one('port: p1, address: 10.1.1.1'),
-    'lab.yaml:3:28: hosts.h1.address.0: found "10.1.1.1"; expected an address with its prefix length, such as 10.1.1.1/24',
+    'lab.yaml:3:28: hosts.h1.address.0: found "10.1.1.1", expected an address with its prefix length, such as 10.1.1.1/24',
   );
   refused(
     one('port: p1, address: 10.1.1.1/24, mtu: big'),
-    'lab.yaml:3:46: hosts.h1.mtu: found "big"; expected number',
+    'lab.yaml:3:46: hosts.h1.mtu: found "big", expected a whole number from 68 to 65535',
   );
   refused(
     one('port: p1, address: 10.1.1.1/24, mac: 01:00:00:00:00:01'),
-    'lab.yaml:3:46: hosts.h1.mac: found "01:00:00:00:00:01"; expected the MAC address of one host, not of a group',
+    'lab.yaml:3:46: hosts.h1.mac: found "01:00:00:00:00:01", expected the MAC address of one host, not of a group',
   );
   refused(
     one('port: a-name-that-is-long, address: 10.1.1.1/24'),
-    'lab.yaml:3:15: hosts.h1.port: found "a-name-that-is-long"; expected an interface name of at most 15 characters',
+    'lab.yaml:3:15: hosts.h1.port: found "a-name-that-is-long", expected an interface name of at most 15 characters',
   );
 });
 
 test('every mistake is named', () => {
   refused(
     one('prot: p1, address: 10.1.1.1/24'),
-    'lab.yaml:3:7: hosts.h1.port: found nothing; expected string',
-    'lab.yaml:3:9: hosts.h1 has no setting "prot"',
+    'lab.yaml:3:3: hosts.h1.port: found nothing, expected an interface name of at most 15 characters',
+    'lab.yaml:3:9: hosts.h1: found "prot", expected one of port, address, mac, offload, mtu (did you mean port?)',
   );
 });
 
 test('a name of a host is one that a namespace can have', () => {
   refused(
     'name: demo\nhosts:\n  ok: { port: p1, address: 10.1.1.1/24 }\n  a/b: { port: p2, address: 10.1.1.2/24 }\n',
-    'lab.yaml:4:3: hosts.a/b: expected a name of letters, digits, "_", "." and "-"',
+    'lab.yaml:4:3: hosts: found "a/b", expected a name of letters, digits, "_", "." and "-"',
   );
 });
 
@@ -76,31 +77,34 @@ hosts:
   h1: { port: p1, address: ['fd00::1/64', 10.1.1.1/24], mac: '02:00:00:00:00:0a' }
   h2: { port: p1, address: ['fd00:0::1/64', 10.1.1.2/24], mac: '02:00:00:00:00:0A' }
 `,
-    'lab.yaml:4:15: hosts.h2.port: found "p1"; h1 has it already',
-    'lab.yaml:4:64: hosts.h2.mac: found "02:00:00:00:00:0A"; h1 has it already',
-    'lab.yaml:4:29: hosts.h2.address.0: found "fd00:0::1/64"; h1 has it already',
+    'lab.yaml:4:15: hosts.h2.port: found "p1", expected a port that h1 does not have',
+    'lab.yaml:4:64: hosts.h2.mac: found "02:00:00:00:00:0A", expected a MAC address that h1 does not have',
+    'lab.yaml:4:29: hosts.h2.address.0: found "fd00:0::1/64", expected an address that h1 does not have',
   );
 });
 
 test('IPv6 needs an MTU of 1280', () => {
   refused(
     one("port: p1, address: 'fd00::1/64', mtu: 1000"),
-    'lab.yaml:3:47: hosts.h1.mtu: found 1000; expected at least 1280 for IPv6',
+    'lab.yaml:3:47: hosts.h1.mtu: found 1000, expected at least 1280 for IPv6',
   );
 });
 
 test('what is not YAML is found at its line and column', () => {
   assert.throws(
     () => parseLab('name: demo\nhosts:\n  h1: { port: p1\n', 'lab.yaml'),
-    /^Error: lab\.yaml:4:1: /,
+    /^ConfigError: lab\.yaml:4:1: /,
   );
   assert.throws(
     () => parseLab('name: demo\nname: other\nhosts: {}\n', 'lab.yaml'),
-    /^Error: lab\.yaml:2:1: .*unique/,
+    /^ConfigError: lab\.yaml:2:1: .*unique/,
   );
-  refused('', 'lab.yaml:1:1: the file: found nothing; expected object');
+  refused('', 'lab.yaml:1:1: found nothing, expected a mapping');
 });
 
 test('a file that is not there is named', () => {
-  assert.throws(() => readLab('/nowhere/lab.yaml'), /\/nowhere\/lab\.yaml: ENOENT/);
+  assert.throws(
+    () => readLab('/nowhere/lab.yaml'),
+    /\/nowhere\/lab\.yaml: found no such file, expected a lab in YAML/,
+  );
 });

@@ -6,7 +6,6 @@ import { setTimeout as later } from 'node:timers/promises';
 import { type Config, parseConfig } from '../../src/control/config.ts';
 import { openSwitch, type Switch } from '../../src/control/switch.ts';
 import { CaptureWriter } from '../../src/port/capture/writer.ts';
-import { parseFlows } from '../../src/table/parse.ts';
 import { folder, pcapHeader, pcapRecord, readAll } from '../capture/build.ts';
 import { udp } from '../support/frames.ts';
 
@@ -38,7 +37,7 @@ function config(ports: Ports): Config {
     threads,
     control: 'none',
   };
-  return parseConfig('test.yaml', JSON.stringify(yaml), parseFlows);
+  return parseConfig('test.yaml', JSON.stringify(yaml));
 }
 
 /** Runs an inline switch to its end. */

@@ -4,9 +4,9 @@
  */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { TestContext } from 'node:test';
-import { type CommandOptions, end, lacking, type Outcome } from '../../src/lab/command.ts';
+import { attempt, type CommandOptions, end, lacking, type Outcome } from '../../src/lab/command.ts';
 import type { Host, Lab } from '../../src/lab/file.ts';
-import { labDown, labExec, labSpawn, labUp, namespaceOf } from '../../src/lab/lab.ts';
+import { enter, labDown, labSpawn, labUp, namespaceOf } from '../../src/lab/lab.ts';
 
 /** What a test says of a host; its port gets a name of its own. */
 export type TestHost = { address: string | string[] } & Partial<Omit<Host, 'address' | 'port'>>;
@@ -60,7 +60,7 @@ export async function withLab<T>(
         namespace: namespaceOf(lab, host),
         port: lab.hosts[host].port,
         run: (program, args = [], options) =>
-          labExec(lab, host, [program, ...args], { timeoutMs: 10_000, ...options }),
+          attempt(enter(lab, host, [program, ...args]), { timeoutMs: 10_000, ...options }),
         spawn(program, args = [], options) {
           const child = labSpawn(lab, host, [program, ...args], options);
           children.push(child);

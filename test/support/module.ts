@@ -14,18 +14,19 @@ interface StructureExports {
   available(ring: number): number;
   get(ring: number): number;
   currentEpoch(): number;
+  enter(): void;
 
   // Flows
   hashKey(key: number): number;
   classify(key: number): number;
   cached(key: number, hash: number): number;
   remember(hash: number, flow: number): void;
-  enqueue(frame: number, port: number): void;
   execute(frame: number, program: number): void;
 
   // Packets
   parse(frame: number, key: number): number;
   copyFrame(frame: number): number;
+  enqueue(frame: number, port: number): void;
   setWord(frame: number, offset: number, value: number, mask: number): void;
   pushVlan(frame: number, tag: number): number;
   popVlan(frame: number): void;

@@ -9,6 +9,7 @@ import {
   BATCH_KEYS,
   BATCH_STRIDE,
   createArena,
+  FRAME_RECORD,
   Frame,
   MAX_LENGTH,
   Observer,
@@ -90,7 +91,7 @@ export class Rig {
     return {
       bytes: u8.slice(data, data + u32[(frame + Frame.length) >> 2]!),
       headroom: data - u32[(frame + Frame.base) >> 2]!,
-      number: u32[(frame + Frame.number) >> 2]!,
+      number: (frame - this.datapath.frameAt(0)) / FRAME_RECORD,
       flags: u32[(frame + Frame.flags) >> 2]!,
       l3: u16[(frame + Frame.l3) >> 1]!,
       l4: u16[(frame + Frame.l4) >> 1]!,

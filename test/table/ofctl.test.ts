@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import test from 'node:test';
 import fc from 'fast-check';
-import { type Flow, parseFlow } from '../../src/table/parse.ts';
+import type { Flow } from '../../src/table/parse.ts';
 import { printActions, printMatch } from '../../src/table/print.ts';
+import { parseFlow } from './flow.ts';
 import { flowText } from './packets.ts';
 
 const installed = spawnSync('ovs-ofctl', ['--version']).status === 0;

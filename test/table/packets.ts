@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check';
 import { bytesOf } from '../../src/table/match.ts';
-import { parseFlow } from '../../src/table/parse.ts';
+import { parseFlow } from './flow.ts';
 
 /** The key of a packet described as a match, such as `in_port=1,tcp,nw_src=10.0.0.1,tp_dst=80`. */
 export const keyOf = (text: string): Uint8Array =>

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { parseChange, parseFilter, parseFlow, parseFlows, parseLines } from '../../src/table/parse.ts';
+import { parseChange, parseFilter, parseFlows, parseLines } from '../../src/table/parse.ts';
 import { printFlow, printRule } from '../../src/table/print.ts';
 import { FlowError } from '../../src/table/syntax.ts';
 import { Tables } from '../../src/table/table.ts';
+import { parseFlow } from './flow.ts';
 import { flowText } from './packets.ts';
 
 const ports = new Map([

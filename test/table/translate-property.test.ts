@@ -12,7 +12,7 @@ import { flowText, keyOf, packetAndKin, stations } from './packets.ts';
 const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}` }]));
 const numbers = new Set(ports.keys());
 
-const macs = new MacTable();
+const macs = new MacTable(8192, 300_000);
 stations.forEach((text, i) => {
   const mac = Number.parseInt(text.replaceAll(':', ''), 16);
   for (const vlan of [0, 5]) if (i > 0 || vlan === 5) macs.learn({ vlan, mac, port: i + 1 }, 0);

@@ -21,7 +21,7 @@ const ports = new Map([1, 2, 3, 10].map((number) => [number, { name: `p${number}
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
 
-function run(flows: string, packet: string, macs = new MacTable(), learn = true): Translation {
+function run(flows: string, packet: string, macs = new MacTable(8192, 300_000), learn = true): Translation {
   const tables = new Tables();
   tables.add(parseFlows(flows), 0);
   return translate(keyOf(packet), { tables, macs, ports, nowMs: 0, learn });
@@ -179,7 +179,7 @@ test('a program that the datapath cannot hold is no program', () => {
 });
 
 test('NORMAL floods to what it does not know and learns who spoke', () => {
-  const macs = new MacTable();
+  const macs = new MacTable(8192, 300_000);
   assert.equal(
     show('actions=NORMAL', tcp, macs),
     `in_port(1),vlan(none),eth(src=${A},dst=${B}),eth_type(0x0800),ipv4(frag=no), actions:2,3,10`,
@@ -196,7 +196,7 @@ test('NORMAL floods to what it does not know and learns who spoke', () => {
 });
 
 test('NORMAL learns nothing when it is only asked', () => {
-  const macs = new MacTable();
+  const macs = new MacTable(8192, 300_000);
   run('actions=NORMAL', tcp, macs, false);
   assert.equal(macs.size, 0);
 });

@@ -1,5 +1,5 @@
 /** Round trips of small packets, one at a time, with pauses in which the system may fall asleep. */
-import { percentile } from '../statistics.ts';
+import { percentile } from '../percentile.ts';
 import { ADDRESS } from '../topology.ts';
 import type { Measure } from './measure.ts';
 

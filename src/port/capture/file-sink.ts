@@ -6,7 +6,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { CaptureError } from './error.ts';
 
 /** Most that `reserve` can be asked for, and about what one write carries. */
-export const SINK_BYTES = 1 << 20;
+const SINK_BYTES = 1 << 20;
 
 export class FileSink {
   readonly path: string;

@@ -56,11 +56,17 @@ const IPV6_PREFIX = 0xfd000000 | 0;
 const MAC_PREFIX = 0x020000000000;
 const MAX_PORT_BITS = 8;
 
+/** How many ports, from 0, an IPv4 network such as 10.0.0.0/16 has addresses for, and how many hosts behind each. */
+export function roomIn(network: string): { ports: number; hosts: number } {
+  const free = 32 - ipaddr.IPv4.parseCIDR(network)[1];
+  const portBits = Math.min(MAX_PORT_BITS, free >> 1);
+  return { ports: 2 ** portBits, hosts: 2 ** (free - portBits) - 2 }; // all zeros and all ones are no host's
+}
+
 export class AddressPlan {
   readonly network: string;
   private readonly base: number;
-  private readonly portBits: number;
-  private readonly hostBits: number;
+  private readonly room: { readonly ports: number; readonly hosts: number };
 
   /** `network` is an IPv4 network such as 10.0.0.0/16. Throws a RangeError that says what is wrong with it. */
   constructor(network: string) {
@@ -77,29 +83,27 @@ export class AddressPlan {
     }
     this.network = network;
     this.base = first.octets.reduce((word, octet) => (word << 8) | octet, 0);
-    this.portBits = Math.min(MAX_PORT_BITS, (32 - prefix) >> 1);
-    this.hostBits = 32 - prefix - this.portBits;
+    this.room = roomIn(network);
   }
 
   /** Throws a RangeError unless the plan has addresses for `hosts` hosts behind port `portNumber`. */
   check(portNumber: number, hosts: number): void {
-    const ports = 2 ** this.portBits;
+    const { ports, hosts: most } = this.room;
     if (!Number.isInteger(portNumber) || portNumber < 0 || portNumber >= ports) {
       throw new RangeError(
         `port number is ${portNumber}; expected 0 to ${ports - 1}, as ${this.network} is divided`,
       );
     }
-    const room = 2 ** this.hostBits - 2;
-    if (hosts > room) {
+    if (hosts > most) {
       throw new RangeError(
-        `port ${portNumber} has ${hosts} hosts; ${this.network} leaves each port ${room} addresses`,
+        `port ${portNumber} has ${hosts} hosts; ${this.network} leaves each port ${most} addresses`,
       );
     }
   }
 
   /** The IPv4 address as a signed 32-bit number. */
   ipv4(portNumber: number, index: number): number {
-    return (this.base + portNumber * 2 ** this.hostBits + index + 1) | 0;
+    return (this.base + portNumber * (this.room.hosts + 2) + index + 1) | 0;
   }
 
   address(version: 4 | 6, portNumber: number, index: number): Address {

@@ -1,7 +1,8 @@
 /**
- * A configuration file as text, value and positions: which line and column a key, a value, or a place
- * inside a block of text has in the file.
+ * A YAML file as text, value and positions: which line and column a key, a value, or a place inside a block
+ * of text has in the file.
  */
+import { readFileSync } from 'node:fs';
 import {
   type Document,
   isAlias,
@@ -14,12 +15,26 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { ConfigError, describe, type Place, type Problem } from './config-error.ts';
+import { ConfigError, describe, type Place, type Problem } from './problem.ts';
 
 export type Path = readonly PropertyKey[];
 
 /** Values that aliases may stand for, all in all: what a few lines can expand to is bounded. */
 const MOST_ALIASED = 100;
+
+/** Reads a file, which should be `expected`. Throws ConfigError. */
+export function readSource(file: string, expected: string): Source {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ConfigError([
+      { file, path: '', found: code === 'ENOENT' ? 'no such file' : message, expected },
+    ]);
+  }
+  return new Source(file, text);
+}
 
 export class Source {
   readonly file: string;
@@ -83,9 +98,12 @@ export class Source {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   }
 
+  /** What `path` leads to. A schema may take one value for a list of one: its first is then the value itself. */
   #plain(path: Path): unknown {
     let value = this.value;
-    for (const key of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+    for (const key of path) {
+      if (typeof value === 'object') value = (value as Record<PropertyKey, unknown> | null)?.[key];
+    }
     return value;
   }
 
@@ -93,6 +111,7 @@ export class Source {
     let node: unknown = this.#document.contents;
     for (const key of path) {
       node = this.#resolved(node);
+      if (isScalar(node)) break;
       node = isSeq(node) ? node.items[Number(key)] : this.#pair(node, key)?.value;
     }
     return this.#resolved(node);

@@ -1,0 +1,63 @@
+/**
+ * What the control side, which is no thread of the arena, writes there: ports that come and go, and the sign
+ * that a thread has mail.
+ */
+import { type Arena, regionAddress } from './arena.ts';
+import {
+  ASLEEP_IN_POLL,
+  ASLEEP_IN_WAIT,
+  PORT_NONE,
+  PORT_STRIDE,
+  PORT_UP,
+  PortRecord,
+  THREAD_STRIDE,
+  Thread,
+} from './generated/layout.ts';
+
+/** The ports as the datapath knows them, for the control side, which opens and closes them. */
+export class PortTable {
+  readonly #i32: Int32Array;
+  readonly #ports: number;
+
+  constructor(arena: Arena) {
+    this.#i32 = new Int32Array(arena.memory.buffer);
+    this.#ports = regionAddress(arena, 'ports');
+  }
+
+  /** Shows a port to the datapath: thread `owner` drives it, and it takes frames up to `maxLength` bytes. */
+  open(port: number, owner: number, maxLength: number): void {
+    const at = this.#at(port);
+    this.#i32[(at + PortRecord.owner) >> 2] = owner;
+    this.#i32[(at + PortRecord.maxLength) >> 2] = maxLength;
+    Atomics.store(this.#i32, (at + PortRecord.state) >> 2, PORT_UP);
+  }
+
+  /** Hides it; frames on their way to it are dropped. */
+  close(port: number): void {
+    Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
+  }
+
+  isUp(port: number): boolean {
+    return Atomics.load(this.#i32, (this.#at(port) + PortRecord.state) >> 2) === PORT_UP;
+  }
+
+  #at(port: number): number {
+    return this.#ports + port * PORT_STRIDE;
+  }
+}
+
+/**
+ * Tells thread `thread` that there is mail for it.
+ * True when it sleeps in `poll()`: then its doorbell must be rung as well.
+ */
+export function noteMail(arena: Arena, thread: number): boolean {
+  const i32 = new Int32Array(arena.memory.buffer);
+  const at = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
+  Atomics.store(i32, (at + Thread.mail) >> 2, 1);
+  const sleeping = Atomics.load(i32, (at + Thread.sleeping) >> 2);
+  if (sleeping === ASLEEP_IN_WAIT) {
+    Atomics.add(i32, (at + Thread.rung) >> 2, 1);
+    Atomics.notify(i32, (at + Thread.rung) >> 2);
+  }
+  return sleeping === ASLEEP_IN_POLL;
+}
