@@ -112,8 +112,11 @@ function writeQueue(arena: Arena, number: number, socket: XdpSocket, fillTarget:
   set(XdpQueue.fillTarget, fillTarget);
 }
 
-/** Nobody tells when the kernel has room again: so long after a kick that got nowhere comes the next. */
-const RETRY_MS = 1;
+/**
+ * Nobody tells when the kernel has room again: so long after a kick that got nowhere comes the next, unless
+ * there is more to transmit before. While an interface is down the kernel takes nothing at all.
+ */
+const RETRY_MS = 5;
 
 /** The thread's side. */
 export class AfxdpPort implements Port {
