@@ -42,7 +42,9 @@ test('a device that is not there', { skip, timeout }, async (t) => {
         good: { type, interface: lab.host('h1').port },
         bad: { type, interface: 'no-such-device' },
       };
-      const expected = new RegExp(`^heddle: port bad \\(${type}\\): .*there is no network interface no-such-device`);
+      const expected = new RegExp(
+        `^heddle: port bad \\(${type}\\): .*there is no network interface no-such-device`,
+      );
       assertFailed(await runSwitch({ ports }), expected);
       await assertUntouched(lab.host('h1'));
     }
