@@ -5,6 +5,7 @@
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count, countDrop, portCounters } from './counters';
 import { DROP_BATCH_FULL, DROP_NO_SUCH_PORT, DROP_PORT_CLOSED, DROP_THREAD_QUEUE_FULL } from './drop';
 import { map } from './memory/arena';
+import { enter } from './memory/epoch';
 import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
 import { noteReady, ring, self, THREAD_READY_PORTS } from './memory/thread';
 import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
@@ -77,8 +78,12 @@ function passOn(port: u32): void {
   ring(owner);
 }
 
-/** Takes what other threads have for this thread's ports. Returns how many frames that was. */
+/**
+ * Takes what other threads have for this thread's ports. Returns how many frames that was. A round begins with
+ * this, and nothing found before is held: a thread that only sends for others must not stop the epoch.
+ */
 export function collect(): u32 {
+  enter();
   let frames: u32 = 0;
   for (let from: u32 = 0; from < map.threadCount; from++) {
     if (from == self.number) continue;

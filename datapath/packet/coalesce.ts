@@ -14,6 +14,7 @@ import { NONE } from '../memory/arena';
 import { portAt, queued, setQueued, transmitQueue } from '../port/port';
 import { fold, sum, update } from './checksum';
 import {
+  duplicate,
   FRAME_CHECKED,
   FRAME_COPY,
   FRAME_HEADROOM,
@@ -25,7 +26,6 @@ import {
   SEGMENT_NONE,
   SEGMENT_TCP4,
   SEGMENT_TCP6,
-  takeFrame,
 } from './frame';
 import { be16, be32, IPV6_HEADER, PROTO_TCP, putBe16, TYPE_IPV4, TYPE_IPV6 } from './headers';
 
@@ -148,15 +148,10 @@ function checksumGood(frame: Frame): bool {
 
 /** Moves a packet to a large frame as the first of a segment. Returns that frame's number, or NONE. */
 function begin(packet: Frame, number: u32, headers: u32): u32 {
-  const large = takeFrame(LARGE_FRAME_SIZE - FRAME_HEADROOM);
+  const large = duplicate(packet, LARGE_FRAME_SIZE - FRAME_HEADROOM);
   if (large == NONE) return NONE;
   const segment = frameAt(large);
-  memory.copy(segment.data, packet.data, packet.length);
-  segment.length = packet.length;
-  segment.port = packet.port;
-  segment.flags = packet.flags | FRAME_PARTIAL;
-  segment.l3 = packet.l3;
-  segment.l4 = packet.l4;
+  segment.flags |= FRAME_PARTIAL;
   segment.checksumStart = packet.l4;
   segment.checksumOffset = 16;
   const v6 = load<u16>(packet.data + packet.l3 - 2) == TYPE_IPV6;

@@ -89,20 +89,27 @@ export function giveFrame(number: u32): void {
   else give(self.number, POOL_LARGE_FRAMES, number - map.frameCount);
 }
 
-/** A copy of the frame with its offloads, marked FRAME_COPY; NONE when there is no free frame. */
-export function copyFrame(frame: Frame): u32 {
-  const number = takeFrame(frame.length);
+/** A frame with the same bytes and offloads and room for `room` bytes; NONE when there is no free one. */
+export function duplicate(frame: Frame, room: u32): u32 {
+  const number = takeFrame(room);
   if (number == NONE) return NONE;
   const copy = frameAt(number);
   memory.copy(copy.data, frame.data, frame.length);
   copy.length = frame.length;
   copy.port = frame.port;
-  copy.flags = frame.flags | FRAME_COPY;
+  copy.flags = frame.flags;
   copy.l3 = frame.l3;
   copy.l4 = frame.l4;
   copy.checksumStart = frame.checksumStart;
   copy.checksumOffset = frame.checksumOffset;
   copy.segmentType = frame.segmentType;
   copy.segmentSize = frame.segmentSize;
+  return number;
+}
+
+/** A copy of the frame for a further output, marked FRAME_COPY; NONE when there is no free frame. */
+export function copyFrame(frame: Frame): u32 {
+  const number = duplicate(frame, frame.length);
+  if (number != NONE) frameAt(number).flags |= FRAME_COPY;
   return number;
 }

@@ -20,7 +20,7 @@ import { DROP_NO_FRAMES, DROP_TOO_LONG, DROP_TRANSMIT_QUEUE_FULL } from '../drop
 import { map, NONE } from '../memory/arena';
 import { POOL_FRAMES, take } from '../memory/pool';
 import { self } from '../memory/thread';
-import { FRAME_PARTIAL, FRAME_SIZE, Frame, frameAt, giveFrame, makePlain, takeFrame } from '../packet/frame';
+import { duplicate, FRAME_PARTIAL, FRAME_SIZE, Frame, frameAt, giveFrame, makePlain } from '../packet/frame';
 import { VLAN_TAG } from '../packet/headers';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
 import { isTagged } from '../packet/vlan';
@@ -130,7 +130,7 @@ function sendWhole(queue: XdpQueue, port: u32, number: u32): void {
   const frame = frameAt(number);
   if (isTooLong(frame, frame.length, port)) return dropAtPort(number, port, DROP_TOO_LONG);
   if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
-  const own = number < map.frameCount ? number : copyIntoUmem(frame);
+  const own = number < map.frameCount ? number : duplicate(frame, frame.length);
   if (own == NONE) return dropAtPort(number, port, DROP_NO_FRAMES);
   if (!post(queue, frameAt(own))) {
     if (own != number) giveFrame(own);
@@ -138,16 +138,6 @@ function sendWhole(queue: XdpQueue, port: u32, number: u32): void {
   }
   countSent(frame, port, 1, frame.length);
   if (own != number) giveFrame(number);
-}
-
-/** The number of a frame of the UMEM with the same bytes, or NONE. */
-function copyIntoUmem(frame: Frame): u32 {
-  const number = takeFrame(frame.length);
-  if (number == NONE) return NONE;
-  const copy = frameAt(number);
-  memory.copy(copy.data, frame.data, frame.length);
-  copy.length = frame.length;
-  return number;
 }
 
 /** Cuts a segment into packets for the wire. It counts as sent when at least one of them is. */
