@@ -5,7 +5,7 @@
  *     frames   BATCH × u32      frame numbers, as received
  *     hashes   BATCH × u32      of the keys
  *     flows    BATCH × u32      address of the flow each takes; 0: none found
- *     keys     BATCH × 64       flow keys
+ *     keys     BATCH × 128      flow keys
  */
 
 import { Key } from './flow/key';
@@ -18,8 +18,8 @@ export const BATCH_HASHES: usize = 128;
 export const BATCH_FLOWS: usize = 256;
 export const BATCH_KEYS: usize = 384;
 /** Where TypeScript puts a mask, a key and a program for the module to take. */
-export const BATCH_SCRATCH: usize = 2432;
-export const BATCH_STRIDE: u32 = 6720; // keys, then 128 bytes and PROGRAM_WORDS of scratch, to a line
+export const BATCH_SCRATCH: usize = 4480;
+export const BATCH_STRIDE: u32 = 8832; // keys, then 256 bytes and PROGRAM_WORDS of scratch, to a line
 
 export function batch(): usize {
   return map.batches + <usize>(self.number * BATCH_STRIDE);
@@ -34,5 +34,5 @@ export function setFrameIn(i: u32, number: u32): void {
 }
 
 export function keyIn(i: u32): Key {
-  return changetype<Key>(batch() + BATCH_KEYS + ((<usize>i) << 6));
+  return changetype<Key>(batch() + BATCH_KEYS + ((<usize>i) << 7));
 }

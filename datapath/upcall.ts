@@ -8,6 +8,7 @@ import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch
 import { COUNT_BATCHES, COUNT_UPCALLS_HANDLED, count } from './counters';
 import { classify } from './flow/classifier';
 import { flowAt, flowNumber } from './flow/flow';
+import { KEY_SIZE } from './flow/key';
 import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, get, ringBetween } from './memory/ring';
@@ -46,5 +47,5 @@ export function actByFlow(i: u32, number: u32): void {
 
 /** Acts on miss `i` by the program in this thread's scratch, which no flow holds. */
 export function actByProgram(i: u32): void {
-  execute(frameIn(i), batch() + BATCH_SCRATCH + 128);
+  execute(frameIn(i), batch() + BATCH_SCRATCH + 2 * KEY_SIZE);
 }

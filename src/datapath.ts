@@ -17,14 +17,16 @@ import {
   COUNT_SLEEPS,
   COUNTERS,
   FLOW_KEY,
-  FLOW_MASK,
   FLOW_STRIDE,
+  Flow,
   FRAME_RECORD,
   Frame,
   KEY_SIZE,
   PORT_COUNTERS_STRIDE,
   PortCounters,
   PROGRAM_WORDS,
+  SUBTABLE_MASK,
+  SUBTABLE_STRIDE,
   THREAD_READY_PORTS,
   THREAD_STRIDE,
   Thread,
@@ -90,6 +92,7 @@ export class Datapath {
   readonly #sleeps: number;
   readonly #frames: number;
   readonly #flows: number;
+  readonly #subtables: number;
   readonly #transmitQueues: number;
   readonly #portCounters: number;
 
@@ -112,6 +115,7 @@ export class Datapath {
     this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
+    this.#subtables = regionAddress(arena, 'subtables');
     const row = thread * arena.limits.ports;
     this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
     this.#portCounters = regionAddress(arena, 'portCounters') + row * PORT_COUNTERS_STRIDE;
@@ -247,7 +251,7 @@ export class Datapath {
 
   // The handler
 
-  /** The 64 bytes of the key of miss or frame `i` of this thread's batch. */
+  /** The bytes of the key of miss or frame `i` of this thread's batch. */
   key(i: number): Uint8Array {
     const at = this.#batch + BATCH_KEYS + KEY_SIZE * i;
     return this.u8.subarray(at, at + KEY_SIZE);
@@ -286,8 +290,10 @@ export class Datapath {
     return this.u8.subarray(at, at + KEY_SIZE);
   }
 
+  /** The mask of a live flow. */
   flowMask(flow: number): Uint8Array {
-    const at = this.#flows + flow * FLOW_STRIDE + FLOW_MASK;
+    const subtable = this.u32[(this.#flows + flow * FLOW_STRIDE + Flow.subtable) >> 2]!;
+    const at = this.#subtables + subtable * SUBTABLE_STRIDE + SUBTABLE_MASK;
     return this.u8.subarray(at, at + KEY_SIZE);
   }
 }

@@ -10,7 +10,8 @@
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
-import { Flow, flowAt, flowKey, flowMask, flowNumber, matches } from './flow';
+import { maskOf } from './classifier';
+import { Flow, flowAt, flowKey, flowNumber, matches } from './flow';
 import { Key } from './key';
 
 export const CACHE_ENTRIES: u32 = 16384;
@@ -30,7 +31,7 @@ function inSlot(slot: usize, key: Key, hash: u32): Flow | null {
   if (<u32>entry != hash || entry >>> 32 == 0) return null;
   const flow = flowAt(<u32>(entry >>> 32) - 1);
   const generation = atomic.load<u32>(changetype<usize>(flow));
-  if (!(generation & 1) || !matches(key, flowMask(flow), flowKey(flow))) return null;
+  if (!(generation & 1) || !matches(key, maskOf(flow), flowKey(flow))) return null;
   return atomic.load<u32>(changetype<usize>(flow)) == generation ? flow : null;
 }
 

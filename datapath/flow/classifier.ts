@@ -17,9 +17,9 @@
 
 import { ArenaMap, map } from '../memory/arena';
 import { currentEpoch } from '../memory/epoch';
-import { Flow, flowAt, flowKey, flowMask, flowNumber, matches } from './flow';
+import { Flow, flowAt, flowKey, flowNumber, matches } from './flow';
 import { hashMasked } from './hash';
-import { Key } from './key';
+import { KEY_SIZE, Key } from './key';
 
 @unmanaged
 class Subtable {
@@ -27,8 +27,8 @@ class Subtable {
   emptyEpoch: u32; // when the last of its flows was unlinked
 }
 
-export const SUBTABLE_STRIDE: u32 = 128;
-const SUBTABLE_MASK: usize = 64;
+export const SUBTABLE_STRIDE: u32 = 192;
+export const SUBTABLE_MASK: usize = 64;
 export const MAX_SUBTABLES: u32 = 512;
 export const NO_SUBTABLE: u32 = 0xffffffff;
 
@@ -38,6 +38,11 @@ function subtableAt(i: u32): Subtable {
 
 function subtableMask(i: u32): Key {
   return changetype<Key>(map.subtables + <usize>(i * SUBTABLE_STRIDE) + SUBTABLE_MASK);
+}
+
+/** The mask of a live flow; stays for as long as the epoch in which the flow was seen live. */
+export function maskOf(flow: Flow): Key {
+  return subtableMask(flow.subtable);
 }
 
 function bucketAt(hash: u32): usize {
@@ -65,20 +70,20 @@ export function subtableFor(mask: Key): u32 {
   const n = map.subtableCount;
   let free = NO_SUBTABLE;
   for (let i: u32 = 0; i < n; i++) {
-    if (memory.compare(changetype<usize>(subtableMask(i)), changetype<usize>(mask), 64) == 0) return i;
+    if (memory.compare(changetype<usize>(subtableMask(i)), changetype<usize>(mask), KEY_SIZE) == 0) return i;
     const subtable = subtableAt(i);
     if (subtable.flows == 0 && currentEpoch() - subtable.emptyEpoch >= 2) free = i;
   }
   if (free == NO_SUBTABLE && n == MAX_SUBTABLES) return NO_SUBTABLE;
   const i = free != NO_SUBTABLE ? free : n;
-  memory.copy(changetype<usize>(subtableMask(i)), changetype<usize>(mask), 64);
+  memory.copy(changetype<usize>(subtableMask(i)), changetype<usize>(mask), KEY_SIZE);
   if (i == n) atomic.store<u32>(changetype<usize>(map) + offsetof<ArenaMap>('subtableCount'), n + 1);
   return i;
 }
 
 /** Shows `flow`, whose key, mask, program and subtable are set, to the readers. Under the lock. */
 export function link(flow: Flow): void {
-  flow.hash = hashMasked(flowKey(flow), flowMask(flow), flow.subtable);
+  flow.hash = hashMasked(flowKey(flow), maskOf(flow), flow.subtable);
   const bucket = bucketAt(flow.hash);
   flow.next = load<u32>(bucket);
   atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
@@ -105,7 +110,7 @@ export function unlink(flow: Flow): void {
 export function find(mask: Key, masked: Key): Flow | null {
   const n = map.subtableCount;
   for (let i: u32 = 0; i < n; i++) {
-    if (memory.compare(changetype<usize>(subtableMask(i)), changetype<usize>(mask), 64) != 0) continue;
+    if (memory.compare(changetype<usize>(subtableMask(i)), changetype<usize>(mask), KEY_SIZE) != 0) continue;
     const hash = hashMasked(masked, mask, i);
     for (let at = load<u32>(bucketAt(hash)); at != 0; ) {
       const flow = flowAt(at - 1);

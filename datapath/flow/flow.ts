@@ -1,10 +1,9 @@
 /**
  * A datapath flow (megaflow): what to do with every packet whose key, under the mask, is the flow's.
  *
- *     line 0   life and place in the classifier
- *     line 1   key, already masked
- *     line 2   mask
- *     line 3   program; a long one goes on in blocks (OP_NEXT)
+ *     line 0      life and place in the classifier
+ *     line 1, 2   key, already masked; the mask is the subtable's
+ *     line 3      program; a long one goes on in blocks (OP_NEXT)
  *
  * Written by the thread that installs it before `generation` becomes odd, and again only after it was
  * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier,
@@ -27,7 +26,6 @@ export class Flow {
 
 export const FLOW_STRIDE: u32 = 256;
 export const FLOW_KEY: usize = 64;
-export const FLOW_MASK: usize = 128;
 export const FLOW_PROGRAM: usize = 192;
 
 /** 32-bit words of a program that stand in the flow itself, and in each block. */
@@ -47,15 +45,15 @@ export function flowKey(flow: Flow): Key {
   return changetype<Key>(changetype<usize>(flow) + FLOW_KEY);
 }
 
-export function flowMask(flow: Flow): Key {
-  return changetype<Key>(changetype<usize>(flow) + FLOW_MASK);
-}
-
-/** Whether `key` under `mask` is `masked`. 64 bytes each. */
+/** Whether `key` under `mask` is `masked`. KEY_SIZE bytes each. */
 export function matches(key: Key, mask: Key, masked: Key): bool {
   const k = changetype<usize>(key);
   const m = changetype<usize>(mask);
   const f = changetype<usize>(masked);
+  return sameLine(k, m, f) && sameLine(k + 64, m + 64, f + 64);
+}
+
+function sameLine(k: usize, m: usize, f: usize): bool {
   const a = v128.xor(v128.and(v128.load(k), v128.load(m)), v128.load(f));
   const b = v128.xor(v128.and(v128.load(k, 16), v128.load(m, 16)), v128.load(f, 16));
   const c = v128.xor(v128.and(v128.load(k, 32), v128.load(m, 32)), v128.load(f, 32));

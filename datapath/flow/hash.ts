@@ -3,7 +3,7 @@
  * sends does not choose its bucket.
  */
 import { map } from '../memory/arena';
-import { Key } from './key';
+import { KEY_SIZE, Key } from './key';
 
 const A: u64 = 0x9e3779b97f4a7c15; // odd constants of high bit density
 const B: u64 = 0xc2b2ae3d27d4eb4f;
@@ -22,6 +22,13 @@ function finish(a: u64, b: u64): u32 {
   return <u32>(x >>> 32);
 }
 
+/** Whether a line is all zeros, as the second line of most keys and masks is. */
+function isZero(line: usize): bool {
+  const low = v128.or(v128.load(line), v128.load(line, 16));
+  const high = v128.or(v128.load(line, 32), v128.load(line, 48));
+  return !v128.any_true(v128.or(low, high));
+}
+
 /** Of the whole key but TTL and TCP flags. */
 export function hashKey(key: Key): u32 {
   const k = changetype<usize>(key);
@@ -35,6 +42,12 @@ export function hashKey(key: Key): u32 {
   b = mix(b, load<u64>(k, 40), B);
   a = mix(a, load<u64>(k, 48), A);
   b = mix(b, load<u64>(k, 56), B);
+  if (!isZero(k + 64)) {
+    for (let i: usize = 64; i < KEY_SIZE; i += 16) {
+      a = mix(a, load<u64>(k + i), A);
+      b = mix(b, load<u64>(k + i, 8), B);
+    }
+  }
   return finish(a, b);
 }
 
@@ -52,5 +65,11 @@ export function hashMasked(key: Key, mask: Key, salt: u32): u32 {
   b = mix(b, load<u64>(k, 40) & load<u64>(m, 40), B);
   a = mix(a, load<u64>(k, 48) & load<u64>(m, 48), A);
   b = mix(b, load<u64>(k, 56) & load<u64>(m, 56), B);
+  if (!isZero(m + 64)) {
+    for (let i: usize = 64; i < KEY_SIZE; i += 16) {
+      a = mix(a, load<u64>(k + i) & load<u64>(m + i), A);
+      b = mix(b, load<u64>(k + i, 8) & load<u64>(m + i, 8), B);
+    }
+  }
   return finish(a, b);
 }

@@ -14,20 +14,19 @@ import {
   BLOCK_STRIDE,
   BLOCK_WORDS,
   FLOW_KEY,
-  FLOW_MASK,
   FLOW_PROGRAM,
   FLOW_PROGRAM_WORDS,
   flowAt,
   flowNumber,
 } from './flow';
-import { Key } from './key';
+import { KEY_SIZE, Key } from './key';
 
 function lockAddress(): usize {
   return changetype<usize>(map) + offsetof<ArenaMap>('classifierLock');
 }
 
 /**
- * Installs a flow: 64 bytes of mask, 64 of key (masked here), and a program that ends with OP_END.
+ * Installs a flow: KEY_SIZE bytes of mask, as many of key (masked here), and a program that ends with OP_END.
  * Returns its number; the number of the flow that was there when one with this mask and key is; or NONE
  * when flows, blocks or subtables have run out.
  */
@@ -39,7 +38,7 @@ export function install(mask: usize, key: usize, program: usize): u32 {
 }
 
 function installLocked(mask: usize, key: usize, program: usize): u32 {
-  for (let i: usize = 0; i < 64; i += 8) store<u64>(key + i, load<u64>(key + i) & load<u64>(mask + i));
+  for (let i: usize = 0; i < KEY_SIZE; i += 8) store<u64>(key + i, load<u64>(key + i) & load<u64>(mask + i));
   const there = find(changetype<Key>(mask), changetype<Key>(key));
   if (there) return flowNumber(there);
   const number = take(self.number, POOL_FLOWS);
@@ -52,8 +51,7 @@ function installLocked(mask: usize, key: usize, program: usize): u32 {
     return NONE;
   }
   flow.subtable = subtable;
-  memory.copy(at + FLOW_MASK, mask, 64);
-  memory.copy(at + FLOW_KEY, key, 64);
+  memory.copy(at + FLOW_KEY, key, KEY_SIZE);
   clearCounters(number);
   link(flow);
   return number;

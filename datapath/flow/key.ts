@@ -1,27 +1,40 @@
 /**
- * The flow key: what the switch knows about a packet when it decides its fate. One cache line.
+ * The flow key: what the switch knows about a packet when it decides its fate. Two cache lines: most packets
+ * have only zeros in the second, and most flows match nothing there.
  *
  *      0        4        6        8                14               20    21   22   23
  *     ┌────────┬────────┬────────┬────────────────┬────────────────┬─────┬────┬────┬────┐
  *     │ inPort │vlanTci │ethType │     ethDst     │     ethSrc     │proto│tos │ttl │frag│
  *     └────────┴────────┴────────┴────────────────┴────────────────┴─────┴────┴────┴────┘
- *      24      26      28        30      32
- *     ┌───────┬───────┬─────────┬───────┬───────────────────────────────────────────────┐
- *     │ tpSrc │ tpDst │tcpFlags │ unused│ addresses, by ethType (32 bytes, below)       │
- *     └───────┴───────┴─────────┴───────┴───────────────────────────────────────────────┘
+ *      24      26      28        30       32
+ *     ┌───────┬───────┬─────────┬────────┬──────────────────────────────────────────────┐
+ *     │ tpSrc │ tpDst │tcpFlags │innerTci│ addresses, by ethType (32 bytes, below)      │
+ *     └───────┴───────┴─────────┴────────┴──────────────────────────────────────────────┘
+ *      64              68      70      72       76          80
+ *     ┌───────────────┬───────┬───────┬────────┬───────────┬────────────────────────────┐
+ *     │ recirculation │ctState│ctZone │ ctMark │ ipv6Label │ ctLabel (16)               │
+ *     └───────────────┴───────┴───────┴────────┴───────────┴────────────────────────────┘
+ *      96                     112        118       124
+ *     ┌──────────────────────┬──────────┬─────────┬────────┐
+ *     │ ndTarget (16)        │  ndSll   │  ndTll  │ unused │
+ *     └──────────────────────┴──────────┴─────────┴────────┘
  *
  *     IPv4   32 source, 36 destination
  *     IPv6   32 source, 48 destination
  *     ARP    32 sender protocol address, 36 target protocol address,
  *            40 sender hardware address, 46 target hardware address
+ *     MPLS   32, 36, 40 the three outermost label stack entries
  *
- * Every field but `inPort` is in network byte order, copied as it stands in the packet. Bytes that a
- * packet does not have are zero. Addresses of different protocols share their place, so a mask that
- * touches bytes 20 to 63 must also match `ethType`, and one that touches the ports `nwProto`.
+ * `inPort`, `recirculation`, `ctState`, `ctZone` and `ctMark` are in host order; every other field is in
+ * network byte order, copied as it stands in the packet. Bytes that a packet does not have are zero.
+ * Addresses of different protocols share their place, so a mask that touches bytes 20 to 63 must also match
+ * `ethType`, and one that touches the ports or neighbour discovery `nwProto`.
  *
  * `vlanTci` is zero without a tag; with one, its CFI bit (0x1000) is set and the rest is the tag's.
- * `nwProto` is the IP protocol, or the ARP operation's low byte. ICMP's type and code are `tpSrc` and
- * `tpDst`. `nwFrag` is 0, FRAGMENT_FIRST or FRAGMENT_LATER (a later fragment has no ports).
+ * `innerTci` is the same for a second tag. `nwProto` is the IP protocol, or the ARP operation's low byte.
+ * ICMP's type and code are `tpSrc` and `tpDst`. `nwFrag` is 0, FRAGMENT_FIRST or FRAGMENT_LATER (a later
+ * fragment has no ports). `recirculation` is 0 for a packet as it came in, else the number that the tables
+ * gave to the point where they stopped.
  */
 @unmanaged
 export class Key {
@@ -39,8 +52,8 @@ export class Key {
   tpSrc: u16;
   tpDst: u16;
   tcpFlags: u16;
-  unused: u16;
-  nwSrc: u32; // also ipv6Src and the ARP sender address
+  innerTci: u16;
+  nwSrc: u32; // also ipv6Src, the ARP sender address and the outermost MPLS entry
   nwDst: u32;
   arpSha: u32;
   arpShaLow: u16;
@@ -49,9 +62,27 @@ export class Key {
   ipv6Dst4: u32;
   ipv6Dst8: u32;
   ipv6Dst12: u32;
+  recirculation: u32;
+  ctState: u16;
+  ctZone: u16;
+  ctMark: u32;
+  ipv6Label: u32; // twenty bits
+  ctLabel: u32; // first of four words
+  ctLabel4: u32;
+  ctLabel8: u32;
+  ctLabel12: u32;
+  ndTarget: u32; // first of four words
+  ndTarget4: u32;
+  ndTarget8: u32;
+  ndTarget12: u32;
+  ndSll: u32; // first four bytes; the last two follow
+  ndSllLow: u16;
+  ndTll: u16; // first two bytes; the last four follow
+  ndTllLow: u32;
+  unused: u32;
 }
 
-export const KEY_SIZE: u32 = 64;
+export const KEY_SIZE: u32 = 128;
 
 /** `vlanTci`: set in the key of every tagged packet. */
 export const VLAN_PRESENT: u16 = 0x1000;

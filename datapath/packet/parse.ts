@@ -17,7 +17,7 @@ import {
   DROP_UDP_TRUNCATED,
   DROP_VLAN_TRUNCATED,
 } from '../drop';
-import { FRAGMENT_FIRST, FRAGMENT_LATER, Key, VLAN_PRESENT } from '../flow/key';
+import { FRAGMENT_FIRST, FRAGMENT_LATER, KEY_SIZE, Key, VLAN_PRESENT } from '../flow/key';
 import { Frame } from './frame';
 import {
   ARP_LENGTH,
@@ -52,10 +52,7 @@ export const PARSED: u32 = 0xffffffff;
 /** Fills `key` from `frame`, whose `port` is where it came in. Returns PARSED or the reason to drop it. */
 export function parse(frame: Frame, key: Key): u32 {
   const at = changetype<usize>(key);
-  v128.store(at, i64x2.splat(0));
-  v128.store(at, i64x2.splat(0), 16);
-  v128.store(at, i64x2.splat(0), 32);
-  v128.store(at, i64x2.splat(0), 48);
+  for (let i: usize = 0; i < KEY_SIZE; i += 16) v128.store(at + i, i64x2.splat(0));
   key.inPort = frame.port;
   frame.l3 = 0;
   frame.l4 = 0;

@@ -1,5 +1,5 @@
 /**
- * Every field of the flow key that a flow can match or set, as data: where it lies in the 64 key bytes,
+ * Every field of the flow key that a flow can match or set, as data: where it lies in the key bytes,
  * which bits are its own, how it is written, and what a packet must be to have it.
  *
  * Rows stand in the order in which `ovs-ofctl` prints them. Several rows may share an alias when they

@@ -1,7 +1,7 @@
 /**
  * A match: which bits of the flow key count and what they must be.
  *
- * Keys, values and masks are handled as sixteen 32-bit words over the raw key bytes. WebAssembly is
+ * Keys, values and masks are handled as 32-bit words over the raw key bytes. WebAssembly is
  * little-endian and so is every machine that Node.js runs on, so a word here is the word that the
  * datapath compares; nothing is ever swapped.
  */
@@ -14,7 +14,7 @@ export const KEY_WORDS = KEY_SIZE / 4;
 export const bytesOf = (words: Uint32Array): Uint8Array =>
   new Uint8Array(words.buffer, words.byteOffset, KEY_SIZE);
 
-/** A copy of 64 key bytes as words; the bytes may lie at any address. */
+/** A copy of key bytes as words; the bytes may lie at any address. */
 export function wordsOf(key: Uint8Array): Uint32Array {
   const words = new Uint32Array(KEY_WORDS);
   new Uint8Array(words.buffer).set(key.subarray(0, KEY_SIZE));
@@ -27,7 +27,7 @@ export class Match {
   /** The words whose mask is not zero. */
   readonly words: readonly number[];
 
-  /** @param value 16 words, zero wherever `mask` is */
+  /** @param value KEY_WORDS words, zero wherever `mask` is */
   constructor(value: Uint32Array, mask: Uint32Array) {
     this.value = value;
     this.mask = mask;

@@ -113,8 +113,8 @@ function printPush(word: number): string {
 
 /**
  * Prints a datapath flow on one line.
- * @param key 64 bytes, of any packet in the flow
- * @param mask 64 bytes
+ * @param key KEY_SIZE bytes, of any packet in the flow
+ * @param mask as many
  * @param program as in `opcode.ts`
  * @param ports their names; a port that is not among them is printed by number
  */

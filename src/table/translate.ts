@@ -29,7 +29,7 @@ export interface TranslationContext extends Bridge {
 }
 
 export interface Translation {
-  /** 64 bytes; a packet is in the megaflow when its key equals the translated one in these bits. */
+  /** KEY_SIZE bytes; a packet is in the megaflow when its key equals the translated one in these bits. */
   readonly mask: Uint8Array;
   /** An action program as in `opcode.ts`. */
   readonly program: Uint32Array;
@@ -214,7 +214,7 @@ class Walk {
 
 /**
  * Walks the tables for one packet.
- * @param key 64 bytes as in `key.ts`
+ * @param key KEY_SIZE bytes as in `key.ts`
  */
 export function translate(key: Uint8Array, context: TranslationContext): Translation {
   const walk = new Walk(key, context);

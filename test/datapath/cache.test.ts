@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { DROP_TABLE_MISS, NONE, OP_END, OP_OUTPUT, OP_SET } from '../../src/datapath.ts';
+import { DROP_TABLE_MISS, KEY_SIZE, NONE, OP_END, OP_OUTPUT, OP_SET } from '../../src/datapath.ts';
 import { flowAddress, masked, matches } from '../support/flows.ts';
 import { naiveParse } from '../support/naive-parse.ts';
 import { ethernet, get32, ipv4, tcp } from '../support/packets.ts';
@@ -42,7 +42,7 @@ const FIELDS = [
 
 /** A mask over some of the fields that vary; the EtherType and protocol are always in it. */
 function randomMask(random: Random): Uint8Array {
-  const mask = new Uint8Array(64);
+  const mask = new Uint8Array(KEY_SIZE);
   mask.fill(0xff, 6, 8).fill(0xff, 20, 21);
   for (const [at, bytes] of FIELDS) if (chance(random, 0.4)) mask.fill(0xff, at, at + bytes);
   return mask;
@@ -125,9 +125,9 @@ test('what the cache remembers is checked against the flow that stands there now
   const rig = new Rig({ flows: 512 });
   const { handler, datapath } = rig;
   const { exports, u8 } = datapath;
-  const mask = new Uint8Array(64).fill(0xff);
+  const mask = new Uint8Array(KEY_SIZE).fill(0xff);
   const at = rig.keyAddress();
-  const [one, two] = [1, 2].map((byte) => new Uint8Array(64).fill(byte)) as [Uint8Array, Uint8Array];
+  const [one, two] = [1, 2].map((byte) => new Uint8Array(KEY_SIZE).fill(byte)) as [Uint8Array, Uint8Array];
   const program = stamp(1);
   const number = handler.install(mask, one, program);
   const flow = flowAddress(datapath, number);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  KEY_SIZE,
   MAX_SUBTABLES,
   NONE,
   OP_DROP,
@@ -45,13 +46,13 @@ const place = (rig: Rig) => ({ datapath: rig.datapath, keyAddress: rig.keyAddres
 /** Keys of so few values in so few places that flows and packets meet. */
 const PLACES = [0, 5, 8, 20, 27, 33, 47, 63];
 function randomKey(random: Random): Uint8Array {
-  const key = new Uint8Array(64);
+  const key = new Uint8Array(KEY_SIZE);
   for (const at of PLACES) key[at] = random.below(3);
   return key;
 }
 
 function randomMask(random: Random): Uint8Array {
-  const mask = new Uint8Array(64);
+  const mask = new Uint8Array(KEY_SIZE);
   for (const at of PLACES) mask[at] = pick(random, [0, 0, 0xff, 0x02]);
   return mask;
 }
@@ -123,11 +124,11 @@ test(
 );
 
 const keyOf = (n: number): Uint8Array => {
-  const key = new Uint8Array(64);
+  const key = new Uint8Array(KEY_SIZE);
   new DataView(key.buffer).setUint32(32, n);
   return key;
 };
-const ALL = new Uint8Array(64).fill(0xff);
+const ALL = new Uint8Array(KEY_SIZE).fill(0xff);
 
 test('when flows run out, install gives none, and all come back', () => {
   const rig = new Rig({ flows: 512 });
@@ -196,7 +197,7 @@ test('when subtables run out, install gives none; empty ones take new masks', ()
 test('a flow that starts anew starts with no packets', () => {
   const rig = new Rig();
   rig.open(1, 2);
-  const everything = new Uint8Array(64);
+  const everything = new Uint8Array(KEY_SIZE);
   const number = rig.handler.install(everything, everything, Uint32Array.of(OP_OUTPUT, 2, OP_END));
   rig.receive(1, [new Uint8Array(60), new Uint8Array(70)]);
   assert.deepEqual([rig.observer.flow(number).packets, rig.observer.flow(number).bytes], [2, 130]);

@@ -8,6 +8,7 @@ import {
   DROP_RESUBMIT_LIMIT,
   DROP_TABLE_MISS,
   FRAME_HEADROOM,
+  KEY_SIZE,
   NONE,
   OP_DROP,
   OP_END,
@@ -24,7 +25,7 @@ import { Rig, type RigOptions } from '../support/rig.ts';
 import { pick, seeded } from '../support/seeded.ts';
 
 const PACKET = ethernet({}, ipv4({}, udp({}, new Uint8Array(20))));
-const ANY = new Uint8Array(64);
+const ANY = new Uint8Array(KEY_SIZE);
 const MALFORMED = PACKET.slice(0, 20);
 
 /** A rig with ports 1 to 4 and one flow, which takes everything. */
@@ -317,8 +318,8 @@ test(
       rig.ports.open(3, 1, 1518);
       const workers = rig.threads.slice(0, 2);
       for (let n = 0; n < 6; n++) {
-        const mask = new Uint8Array(64).fill(0xff, 6, 8).fill(0x03, 13, 14);
-        const key = new Uint8Array(64);
+        const mask = new Uint8Array(KEY_SIZE).fill(0xff, 6, 8).fill(0x03, 13, 14);
+        const key = new Uint8Array(KEY_SIZE);
         key.set(
           pick(random, [
             [0x08, 0x00],

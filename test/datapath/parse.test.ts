@@ -1,7 +1,7 @@
 /** The parser: each header kind, each reason to drop, and agreement with a naive twin on mutated packets. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { DROP_NAMES, Frame } from '../../src/datapath.ts';
+import { DROP_NAMES, Frame, KEY_SIZE } from '../../src/datapath.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
 import {
   address,
@@ -38,7 +38,7 @@ function parse(packet: Uint8Array, garbage = 0): Parsed | number {
   const reason = exports.parse(frame, rig.keyAddress());
   if (reason !== PARSED) return reason;
   return {
-    key: u8.slice(rig.keyAddress(), rig.keyAddress() + 64),
+    key: u8.slice(rig.keyAddress(), rig.keyAddress() + KEY_SIZE),
     l3: u16[(frame + Frame.l3) >> 1]!,
     l4: u16[(frame + Frame.l4) >> 1]!,
   };

@@ -6,7 +6,16 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import test from 'node:test';
 import { isMainThread } from 'node:worker_threads';
-import { ARENA_MAP, ArenaMap, NONE, OP_DROP, OP_END, POOL_FLOWS, regionAddress } from '../../src/datapath.ts';
+import {
+  ARENA_MAP,
+  ArenaMap,
+  KEY_SIZE,
+  NONE,
+  OP_DROP,
+  OP_END,
+  POOL_FLOWS,
+  regionAddress,
+} from '../../src/datapath.ts';
 import { crew, type Job, shared, work } from '../support/crew.ts';
 import { flowNumber, readProgram } from '../support/flows.ts';
 import type { TestDatapath } from '../support/module.ts';
@@ -120,14 +129,14 @@ const DONE = 0;
 
 /** Flow `id`, for packets whose key begins with it. */
 function flowKey(id: number): Uint8Array {
-  const key = new Uint8Array(64);
+  const key = new Uint8Array(KEY_SIZE);
   new DataView(key.buffer).setUint32(0, id);
   return key;
 }
 
 /** Each generation has a mask of its own, so that subtables come and go as well. All of them match `id`. */
 function flowMask(generation: number): Uint8Array {
-  const mask = new Uint8Array(64).fill(0xff, 0, 4);
+  const mask = new Uint8Array(KEY_SIZE).fill(0xff, 0, 4);
   new DataView(mask.buffer).setUint32(8, generation);
   return mask;
 }

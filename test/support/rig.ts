@@ -11,6 +11,7 @@ import {
   createArena,
   FRAME_RECORD,
   Frame,
+  KEY_SIZE,
   MAX_LENGTH,
   Observer,
   POOL_BLOCKS,
@@ -105,7 +106,7 @@ export class Rig {
 
   /** Address of key `i` of a thread's batch. */
   keyAddress(i = 0, datapath = this.datapath): number {
-    return regionAddress(this.arena, 'batches') + datapath.thread * BATCH_STRIDE + BATCH_KEYS + 64 * i;
+    return regionAddress(this.arena, 'batches') + datapath.thread * BATCH_STRIDE + BATCH_KEYS + KEY_SIZE * i;
   }
 
   /** Receives packets at `port`, a batch at a time, and lets the thread process them. */
