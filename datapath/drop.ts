@@ -36,4 +36,10 @@ export const DROP_TRANSMIT_ERROR: u32 = 24; // the kernel refused the frame
 export const DROP_TOO_LONG: u32 = 25; // does not fit what the output port can carry
 export const DROP_PORT_CLOSED: u32 = 26; // the port went away while the frame was queued
 
-export const DROP_REASONS: u32 = 27;
+// Decided while the program runs.
+export const DROP_METER: u32 = 27; // over the rate of a meter
+export const DROP_RECIRCULATION_LIMIT: u32 = 28; // went round too often
+export const DROP_CONTROLLER_QUEUE_FULL: u32 = 29; // no controller takes it now
+export const DROP_BAD_PROGRAM: u32 = 30; // nested too deep, or not a program at all
+
+export const DROP_REASONS: u32 = 31;

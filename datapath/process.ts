@@ -2,10 +2,12 @@
  * What happens to a received batch, a stage at a time over all its frames:
  *
  *     parse ──▶ look up: cache, then classifier ──▶ act, or hand to the handler
+ *       ▲                                            │
+ *       └──────────── frames that go round ◀─────────┘
  */
 
 import { execute } from './action/execute';
-import { BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { BATCH, BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
 import {
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
@@ -24,19 +26,39 @@ import { hashKey } from './flow/hash';
 import { Key } from './flow/key';
 import { map } from './memory/arena';
 import { enter } from './memory/epoch';
-import { put, ringBetween } from './memory/ring';
+import { available, get, put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
 import { frameAt } from './packet/frame';
 import { PARSED, parse } from './packet/parse';
-import { drop } from './transmit';
+import { nextRound } from './recirculate';
+import { drop, mirror, mirrorsIn } from './transmit';
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
 export function process(port: u32, n: u32): void {
   enter();
   countReceived(port, n);
-  n = parseAll(n);
-  lookUpAll(n);
-  actAll(n);
+  mirrorReceived(port, n);
+  do {
+    n = parseAll(n);
+    lookUpAll(n);
+    actAll(n);
+    n = takeNextRound();
+  } while (n != 0);
+}
+
+/** Copies what came in at `port`, well formed or not, to the ports that mirror it. */
+function mirrorReceived(port: u32, n: u32): void {
+  const mirrors = mirrorsIn(port);
+  if (mirrors == 0) return;
+  for (let i: u32 = 0; i < n; i++) mirror(frameIn(i), mirrors);
+}
+
+/** Makes up to a batch of this thread's frames that go round its batch. Returns how many. */
+function takeNextRound(): u32 {
+  const waiting = nextRound();
+  const n = min<u32>(available(waiting), BATCH);
+  for (let i: u32 = 0; i < n; i++) setFrameIn(i, get(waiting));
+  return n;
 }
 
 function countReceived(port: u32, n: u32): void {
@@ -54,9 +76,14 @@ export function parseAll(n: u32): u32 {
   let kept: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
     const number = frameIn(i);
-    const reason = parse(frameAt(number), keyIn(kept));
-    if (reason == PARSED) setFrameIn(kept++, number);
-    else drop(number, reason);
+    const frame = frameAt(number);
+    const reason = parse(frame, keyIn(kept));
+    if (reason != PARSED) {
+      drop(number, reason);
+      continue;
+    }
+    keyIn(kept).recirculation = frame.recirculation;
+    setFrameIn(kept++, number);
   }
   return kept;
 }
@@ -106,7 +133,7 @@ export function act(i: u32, flow: Flow): void {
   counters.bytes += <u64>frameAt(number).length;
   counters.usedMs = self.nowMs;
   counters.tcpFlags |= <u32>keyIn(i).tcpFlags;
-  execute(number, changetype<usize>(flow) + FLOW_PROGRAM);
+  execute(number, changetype<usize>(flow) + FLOW_PROGRAM, keyIn(i));
 }
 
 /** Third tier: hands the frame to the handler thread. */

@@ -35,6 +35,10 @@ export class Frame {
   segmentType: u8; // SEGMENT_…
   segmentSize: u16;
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
+  rounds: u8; // how often it has gone round (recirculate.ts)
+  recirculation: u32; // its key's when it is parsed
+  punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
+  puntLength: u32; // FRAME_PUNT: its length before it was cut short
 }
 
 export const FRAME_RECORD: u32 = 64;
@@ -47,6 +51,7 @@ export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
 export const FRAME_PARTIAL: u32 = 2; // the transport checksum is still to be completed
 export const FRAME_CHECKED: u32 = 4; // whoever gave it vouches for the transport checksum
 export const FRAME_PIECE: u32 = 8; // cut from a frame that is counted already
+export const FRAME_PUNT: u32 = 16; // for the controller
 
 // virtio 1.2 §5.1.6, VIRTIO_NET_HDR_GSO_…
 export const SEGMENT_NONE: u8 = 0;
@@ -58,12 +63,14 @@ export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
 }
 
-/** Makes it one whole packet, as it came off a wire. */
+/** Makes it one whole packet, as it came off a wire, that has not gone round. */
 export function makePlain(frame: Frame): void {
   frame.flags = 0;
   frame.segmentType = SEGMENT_NONE;
   frame.segmentSize = 0;
   frame.joined = 0;
+  frame.rounds = 0;
+  frame.recirculation = 0;
 }
 
 /** Makes the frame empty: no data, full headroom, no offloads. */
@@ -104,6 +111,8 @@ export function duplicate(frame: Frame, room: u32): u32 {
   copy.checksumOffset = frame.checksumOffset;
   copy.segmentType = frame.segmentType;
   copy.segmentSize = frame.segmentSize;
+  copy.rounds = frame.rounds;
+  copy.recirculation = frame.recirculation;
   return number;
 }
 

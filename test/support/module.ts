@@ -21,7 +21,7 @@ interface StructureExports {
   classify(key: number): number;
   cached(key: number, hash: number): number;
   remember(hash: number, flow: number): void;
-  execute(frame: number, program: number): void;
+  execute(frame: number, program: number, key: number): void;
 
   // Packets
   parse(frame: number, key: number): number;
