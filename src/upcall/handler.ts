@@ -36,7 +36,7 @@ export class Handler {
     return this.#tables.generation + this.#macs.generation;
   }
 
-  /** Takes up to a batch of misses and sees to the flows. Returns how many misses there were. */
+  /** Takes up to a batch of misses and punts and sees to the flows. Returns how many there were. */
   round(nowMs: number): number {
     this.#nowMs = nowMs;
     const { exports } = this.#datapath;
@@ -44,11 +44,13 @@ export class Handler {
     this.#macs.expire(nowMs);
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
+    const punts = exports.puntCount();
+    for (let i = 0; i < punts; i++) exports.endPunt(i, false);
     if (misses > 0) exports.flush();
     this.#megaflows.maintain(this.#generation, nowMs);
     exports.leave();
     exports.reclaim();
-    return misses;
+    return misses + punts;
   }
 
   /** When `round` has something to do though no packet missed. */
