@@ -30,8 +30,9 @@ import { available, get, put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
 import { frameAt } from './packet/frame';
 import { PARSED, parse } from './packet/parse';
+import { portAt } from './port/port';
 import { nextRound } from './recirculate';
-import { drop, mirror, mirrorsIn } from './transmit';
+import { drop, mirror } from './transmit';
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
 export function process(port: u32, n: u32): void {
@@ -48,7 +49,7 @@ export function process(port: u32, n: u32): void {
 
 /** Copies what came in at `port`, well formed or not, to the ports that mirror it. */
 function mirrorReceived(port: u32, n: u32): void {
-  const mirrors = mirrorsIn(port);
+  const mirrors = portAt(port).mirrorIn;
   if (mirrors == 0) return;
   for (let i: u32 = 0; i < n; i++) mirror(frameIn(i), mirrors);
 }
@@ -82,7 +83,7 @@ export function parseAll(n: u32): u32 {
       drop(number, reason);
       continue;
     }
-    keyIn(kept).recirculation = frame.recirculation;
+    if (frame.rounds != 0) keyIn(kept).recirculation = frame.recirculation;
     setFrameIn(kept++, number);
   }
   return kept;

@@ -22,7 +22,7 @@ import { enter } from './memory/epoch';
 import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
 import { noteReady, ring, self, THREAD_READY_PORTS } from './memory/thread';
 import { copyFrame, FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
-import { isUp, PortRecord, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from './port/port';
+import { isUp, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from './port/port';
 
 /** Ends a frame that goes nowhere. */
 export function drop(number: u32, reason: u32): void {
@@ -52,14 +52,9 @@ export function countSent(frame: Frame, port: u32, packets: u32, bytes: u32): vo
 /** Puts a frame on the transmit queue of `port`, and copies on those of the ports that mirror it. */
 export function enqueue(number: u32, port: u32): void {
   if (!isUp(port)) return drop(number, DROP_NO_SUCH_PORT);
-  const mirrors = atomic.load<u32>(changetype<usize>(portAt(port)) + offsetof<PortRecord>('mirrorOut'));
+  const mirrors = portAt(port).mirrorOut;
   if (mirrors != 0) mirror(number, mirrors);
   queueFor(number, port);
-}
-
-/** The ports that get a copy of what `port` receives, a byte each. */
-export function mirrorsIn(port: u32): u32 {
-  return atomic.load<u32>(changetype<usize>(portAt(port)) + offsetof<PortRecord>('mirrorIn'));
 }
 
 /** Queues a copy of the frame for each of up to four ports, a byte each. No copy is mirrored itself. */

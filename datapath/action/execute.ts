@@ -43,6 +43,14 @@ export function execute(number: u32, pc: usize, key: Key): void {
   let reason: u32 = DROP_FLOW;
   while (true) {
     const operation = load<u32>(pc);
+    if (operation == OP_OUTPUT) {
+      if (taker != 0) handCopy(number, taker, takerBytes, key);
+      taker = pc;
+      takerBytes = bytes;
+      bytes = NONE;
+      pc += 8;
+      continue;
+    }
     if (operation == OP_END) break;
     if (operation == OP_NEXT) {
       pc = blockAt(load<u32>(pc + 4));
@@ -63,7 +71,7 @@ export function execute(number: u32, pc: usize, key: Key): void {
       handCopy(number, taker, takerBytes, key);
       taker = 0;
     }
-    if (operation == OP_OUTPUT || operation == OP_CONTROLLER) {
+    if (operation == OP_CONTROLLER) {
       taker = pc;
       takerBytes = bytes;
       bytes = NONE;

@@ -28,15 +28,15 @@ export class Frame {
   base: usize;
   port: u32; // where it came in; on its way out, where it goes
   flags: u32; // FRAME_…
+  segmentType: u8; // SEGMENT_…
+  rounds: u8; // how often it has gone round (recirculate.ts)
+  segmentSize: u16;
   l3: u16; // offset of the network header from data; 0: none
   l4: u16; // offset of the transport header from data; 0: none, or a later fragment
   checksumStart: u16; // offset from data
   checksumOffset: u16; // offset from checksumStart
-  segmentType: u8; // SEGMENT_…
-  segmentSize: u16;
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
-  rounds: u8; // how often it has gone round (recirculate.ts)
-  recirculation: u32; // its key's when it is parsed
+  recirculation: u32; // when it has gone round: its key's
   punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
   puntLength: u32; // FRAME_PUNT: its length before it was cut short
 }
@@ -65,12 +65,8 @@ export function frameAt(number: u32): Frame {
 
 /** Makes it one whole packet, as it came off a wire, that has not gone round. */
 export function makePlain(frame: Frame): void {
-  frame.flags = 0;
-  frame.segmentType = SEGMENT_NONE;
-  frame.segmentSize = 0;
+  store<u64>(changetype<usize>(frame) + offsetof<Frame>('flags'), 0); // up to segmentSize
   frame.joined = 0;
-  frame.rounds = 0;
-  frame.recirculation = 0;
 }
 
 /** Makes the frame empty: no data, full headroom, no offloads. */

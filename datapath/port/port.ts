@@ -3,7 +3,7 @@
  *
  * The control side writes `queue` before any thread attaches, and `owner` and `maxLength` before it stores
  * `state`, atomically. Threads that find a port up by an atomic load of `state` may read the rest. It changes
- * `mirrorIn` and `mirrorOut` at any time, atomically.
+ * `mirrorIn` and `mirrorOut` at any time, each a word, which threads read anew for each batch and frame.
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
