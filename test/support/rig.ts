@@ -24,6 +24,7 @@ import {
   Pool,
   PoolCache,
   PortTable,
+  type Punt,
   regionAddress,
   type Totals,
 } from '../../src/datapath.ts';
@@ -138,15 +139,32 @@ export class Rig {
     return sent;
   }
 
-  /** Drops whatever waits for the handler; returns how much that was. */
+  /** Drops the misses that wait for the handler, and the punts that nobody takes; returns how many misses. */
   dropMisses(reason: number): number {
     const { handler } = this;
+    const { exports } = handler;
     let dropped = 0;
-    for (let n = handler.exports.takeMisses(); n > 0; n = handler.exports.takeMisses()) {
+    for (let n = exports.takeMisses(); n + exports.puntCount() > 0; n = exports.takeMisses()) {
       for (let i = 0; i < n; i++) handler.actByProgram(i, Uint32Array.of(5, reason, 0));
       dropped += n;
     }
     return dropped;
+  }
+
+  /** Takes all punts that wait for the handler, as a controller would. No misses wait. */
+  takePunts(): Punt[] {
+    const { handler } = this;
+    const punts: Punt[] = [];
+    for (;;) {
+      assert.equal(handler.exports.takeMisses(), 0, 'misses');
+      const n = handler.exports.puntCount();
+      if (n === 0) return punts;
+      for (let i = 0; i < n; i++) {
+        const punt = handler.punt(i);
+        punts.push({ ...punt, bytes: punt.bytes.slice() });
+        handler.exports.endPunt(i, true);
+      }
+    }
   }
 
   /** Free numbers of a pool, on its stack and in the threads' caches. */
