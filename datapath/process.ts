@@ -16,7 +16,7 @@ import {
   flowCounters,
   portCounters,
 } from './counters';
-import { DROP_UPCALL_QUEUE_FULL } from './drop';
+import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { cached, remember } from './flow/cache';
 import { classify } from './flow/classifier';
 import { FLOW_PROGRAM, Flow, flowNumber } from './flow/flow';
@@ -27,7 +27,7 @@ import { enter } from './memory/epoch';
 import { put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
 import { frameAt } from './packet/frame';
-import { PARSED, parse } from './packet/parse';
+import { parse } from './packet/parse';
 import { drop } from './transmit';
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
