@@ -4,6 +4,9 @@
  * for 64 of them (counters.ts).
  */
 
+/** In place of a reason: there is none. */
+export const PARSED: u32 = 0xffffffff;
+
 // Malformed: what the headers say does not fit the frame.
 export const DROP_ETH_TRUNCATED: u32 = 0; // shorter than an Ethernet header
 export const DROP_VLAN_TRUNCATED: u32 = 1; // ends inside a tag

@@ -18,7 +18,7 @@ import {
   flowCounters,
   portCounters,
 } from './counters';
-import { DROP_UPCALL_QUEUE_FULL } from './drop';
+import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { cached, remember } from './flow/cache';
 import { classify } from './flow/classifier';
 import { FLOW_PROGRAM, Flow, flowNumber } from './flow/flow';
@@ -29,7 +29,7 @@ import { enter } from './memory/epoch';
 import { available, get, put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
 import { frameAt } from './packet/frame';
-import { PARSED, parse } from './packet/parse';
+import { parse } from './packet/parse';
 import { portAt } from './port/port';
 import { nextRound } from './recirculate';
 import { drop, mirror } from './transmit';
@@ -38,20 +38,14 @@ import { drop, mirror } from './transmit';
 export function process(port: u32, n: u32): void {
   enter();
   countReceived(port, n);
-  mirrorReceived(port, n);
-  do {
-    n = parseAll(n);
-    lookUpAll(n);
-    actAll(n);
-    n = takeNextRound();
-  } while (n != 0);
+  run(parseAll(n, portAt(port).mirrorIn));
+  for (n = takeNextRound(); n != 0; n = takeNextRound()) run(parseAll(n, 0));
 }
 
-/** Copies what came in at `port`, well formed or not, to the ports that mirror it. */
-function mirrorReceived(port: u32, n: u32): void {
-  const mirrors = portAt(port).mirrorIn;
-  if (mirrors == 0) return;
-  for (let i: u32 = 0; i < n; i++) mirror(frameIn(i), mirrors);
+/** Looks up and acts on the `n` frames of the batch, which are parsed. */
+function run(n: u32): void {
+  lookUpAll(n);
+  actAll(n);
 }
 
 /** Makes up to a batch of this thread's frames that go round its batch. Returns how many. */
@@ -72,13 +66,17 @@ function countReceived(port: u32, n: u32): void {
   count(COUNT_BATCHES, 1);
 }
 
-/** Parses the frames and closes the gaps that malformed ones leave; returns how many are left. */
-export function parseAll(n: u32): u32 {
+/**
+ * Parses the frames, copies each, well formed or not, to the ports `mirrors` (a byte each), and closes the gaps that
+ * malformed ones leave; returns how many are left.
+ */
+export function parseAll(n: u32, mirrors: u32): u32 {
   let kept: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
     const number = frameIn(i);
     const frame = frameAt(number);
     const reason = parse(frame, keyIn(kept));
+    if (mirrors != 0) mirror(number, mirrors);
     if (reason != PARSED) {
       drop(number, reason);
       continue;

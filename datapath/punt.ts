@@ -12,14 +12,14 @@ import { DROP_CONTROLLER_QUEUE_FULL } from './drop';
 import { map, NONE } from './memory/arena';
 import { put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
-import { FRAME_COPY, FRAME_PARTIAL, FRAME_PUNT, frameAt, giveFrame } from './packet/frame';
-import { completeChecksum } from './packet/segment';
+import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame } from './packet/frame';
+import { completeChecksum } from './packet/transport-checksum';
 import { drop } from './transmit';
 
 /** Sends a frame, at most `bytes` of it, to the handler as `index`. */
 export function punt(number: u32, index: u32, bytes: u32): void {
   const frame = frameAt(number);
-  if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
+  if (frame.checksum == CHECKSUM_PARTIAL) completeChecksum(frame);
   frame.flags |= FRAME_PUNT;
   frame.punt = index;
   frame.puntLength = frame.length;

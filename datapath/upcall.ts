@@ -43,7 +43,7 @@ export function takeMisses(): u32 {
     count(COUNT_UPCALLS_HANDLED, n);
     count(COUNT_BATCHES, 1);
   }
-  return parseAll(n);
+  return parseAll(n, 0);
 }
 
 /** The number of the flow that miss `i` takes by now, or NONE. */

@@ -3,8 +3,8 @@
  * class × 8 + precedence × 2. No other DSCP has one.
  */
 import { Key } from '../flow/key';
-import { Frame } from '../packet/frame';
-import { be16, TYPE_IPV4, TYPE_IPV6 } from '../packet/headers';
+import { Frame, NETWORK_IPV4, NETWORK_IPV6 } from '../packet/frame';
+import { be16 } from '../packet/headers';
 import { setWord } from '../packet/rewrite';
 
 const HIGHEST: u32 = 3;
@@ -22,9 +22,7 @@ export function raiseDropPrecedence(frame: Frame, by: u32): void {
 
 /** The traffic class byte of an IP packet; 0 for others. */
 function tos(frame: Frame): u32 {
-  if (frame.l3 == 0) return 0;
   const ip = frame.data + frame.l3;
-  const type = load<u16>(ip - 2);
-  if (type == TYPE_IPV4) return <u32>load<u8>(ip + 1);
-  return type == TYPE_IPV6 ? (be16(ip) >>> 4) & 0xff : 0;
+  if (frame.network == NETWORK_IPV4) return <u32>load<u8>(ip + 1);
+  return frame.network == NETWORK_IPV6 ? (be16(ip) >>> 4) & 0xff : 0;
 }

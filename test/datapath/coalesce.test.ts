@@ -1,7 +1,7 @@
 /** Segments joined for a port that takes them whole: cutting them again gives back what came. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FRAME_CHECKED, Frame, POOL_LARGE_FRAMES } from '../../src/datapath.ts';
+import { CHECKSUM_GOOD, Frame, POOL_LARGE_FRAMES } from '../../src/datapath.ts';
 import { ACK, ethernet, FIN, get16, ipv4, ipv6, PSH, set16, tcp } from '../support/packets.ts';
 import { Rig } from '../support/rig.ts';
 import { chance, pick, type Random, randomBytes, seeded } from '../support/seeded.ts';
@@ -13,11 +13,11 @@ rig.open(PORT);
 const { exports, u8, u16, u32 } = rig.datapath;
 
 /** Queues packets for the port, joins what can be, and returns what is queued then, each cut again. */
-function joinAndCut(packets: readonly Uint8Array[], flags = 0): { joined: number; cut: Uint8Array[][] } {
+function joinAndCut(packets: readonly Uint8Array[], checksum = 0): { joined: number; cut: Uint8Array[][] } {
   for (const packet of packets) {
     const frame = rig.frame(packet);
     assert.equal(exports.parse(frame, rig.keyAddress()), -1);
-    u32[(frame + Frame.flags) >> 2] = flags;
+    u8[frame + Frame.checksum] = checksum;
     exports.enqueue(rig.read(frame).number, PORT);
   }
   const joined = exports.coalesce(PORT);
@@ -149,7 +149,7 @@ test('a packet whose checksum is wrong goes alone, as it is', () => {
 test('a checksum that somebody vouches for is not looked at', () => {
   const packets = stream(3);
   packets[1]![100]! ^= 1;
-  assert.equal(joinAndCut(packets, FRAME_CHECKED).joined, 2);
+  assert.equal(joinAndCut(packets, CHECKSUM_GOOD).joined, 2);
 });
 
 test('every packet joined is counted as sent, and the frames are back', () => {

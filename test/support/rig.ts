@@ -8,6 +8,7 @@ import {
   BATCH,
   BATCH_KEYS,
   BATCH_STRIDE,
+  CHECKSUM_PARTIAL,
   createArena,
   FRAME_RECORD,
   Frame,
@@ -86,6 +87,7 @@ export class Rig {
     flags: number;
     l3: number;
     l4: number;
+    checksum: number;
     checksumStart: number;
   } {
     const { u8, u16, u32 } = this.datapath;
@@ -97,8 +99,17 @@ export class Rig {
       flags: u32[(frame + Frame.flags) >> 2]!,
       l3: u16[(frame + Frame.l3) >> 1]!,
       l4: u16[(frame + Frame.l4) >> 1]!,
+      checksum: u8[frame + Frame.checksum]!,
       checksumStart: u16[(frame + Frame.checksumStart) >> 1]!,
     };
+  }
+
+  /** Says of the frame that its checksum is still partial, as virtio does. */
+  setPartial(frame: number, start: number, offset: number): void {
+    const { u8, u16 } = this.datapath;
+    u8[frame + Frame.checksum] = CHECKSUM_PARTIAL;
+    u16[(frame + Frame.checksumStart) >> 1] = start;
+    u16[(frame + Frame.checksumOffset) >> 1] = offset;
   }
 
   give(frame: number): void {
