@@ -2,7 +2,19 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CHECKSUM_GOOD, Frame, POOL_LARGE_FRAMES } from '../../src/datapath.ts';
-import { ACK, ethernet, FIN, get16, ipv4, ipv6, PSH, set16, tcp } from '../support/packets.ts';
+import {
+  ACK,
+  ethernet,
+  extension,
+  FIN,
+  get16,
+  ipv4,
+  ipv6,
+  mpls,
+  PSH,
+  set16,
+  tcp,
+} from '../support/packets.ts';
 import { Rig } from '../support/rig.ts';
 import { chance, pick, type Random, randomBytes, seeded } from '../support/seeded.ts';
 
@@ -144,6 +156,36 @@ test('a packet whose checksum is wrong goes alone, as it is', () => {
   const { joined, cut } = joinAndCut(packets);
   assert.equal(joined, 0);
   assert.deepEqual(cut.flat(), packets);
+});
+
+test('a packet whose IPv4 header is wrong goes alone, as it is', () => {
+  const packets = stream(3);
+  packets[1]![24]! ^= 1;
+  const { joined, cut } = joinAndCut(packets);
+  assert.equal(joined, 0);
+  assert.deepEqual(cut.flat(), packets);
+});
+
+test('packets behind two tags are joined', () => {
+  const packets = Array.from({ length: 3 }, (_, i) =>
+    ethernet({ vlan: 5, innerVlan: 6 }, ipv4({ id: i }, tcp({ seq: 100 * i }, new Uint8Array(100)))),
+  );
+  const { joined, cut } = joinAndCut(packets);
+  assert.equal(joined, 2);
+  assert.deepEqual(cut.flat(), packets);
+});
+
+test('packets with extension headers or labels go alone', () => {
+  const segments = [0, 100].map((seq) => tcp({ seq }, new Uint8Array(100)));
+  const extended = segments.map((segment) =>
+    ethernet({}, ipv6({ extensions: [extension(60, new Uint8Array(6))] }, segment)),
+  );
+  const labelled = segments.map((segment) => ethernet({}, mpls([0x140], ipv4({}, segment).bytes)));
+  for (const packets of [extended, labelled]) {
+    const { joined, cut } = joinAndCut(packets);
+    assert.equal(joined, 0);
+    assert.deepEqual(cut.flat(), packets);
+  }
 });
 
 test('a checksum that somebody vouches for is not looked at', () => {

@@ -19,12 +19,14 @@ import {
   CWR,
   concat,
   ethernet,
+  extension,
   FIN,
   get16,
   get32,
   ipv4,
   ipv6,
   PSH,
+  routingHeader,
   set16,
   set32,
   tcp,
@@ -163,6 +165,21 @@ const cases: [string, (payload: Uint8Array) => Segment, number][] = [
     65535 - 60,
   ],
   [
+    'TCP behind two tags and IPv6 extension headers',
+    (payload) => ({
+      packet: ethernet(
+        { vlan: 3, innerVlan: 4 },
+        ipv6(
+          { extensions: [extension(0, new Uint8Array(6)), extension(60, new Uint8Array(14))] },
+          tcp({}, payload),
+        ),
+      ),
+      type: SEGMENT_TCP6,
+      size: 1400,
+    }),
+    65535 - 44,
+  ],
+  [
     'UDP over IPv4',
     (payload) => ({ packet: ethernet({}, ipv4({}, udp({}, payload))), type: SEGMENT_UDP, size: 1472 }),
     65535 - 28,
@@ -210,6 +227,13 @@ test('a frame that says it is a segment and cannot be cut is one packet', () => 
     ['no segment size', segment.packet, 0],
     ['no payload', make(new Uint8Array()).packet, 100],
     ['no transport header', ethernet({}, ipv4({ fragment: 8, protocol: 6 }, new Uint8Array(100))), 100],
+    ['a first fragment', ethernet({}, ipv4({ fragment: 0x2000 }, tcp({}, new Uint8Array(100)))), 50],
+    ['another transport', ethernet({}, ipv4({}, udp({}, new Uint8Array(100)))), 50],
+    [
+      'a destination that is not the last',
+      ethernet({}, ipv6({ extensions: [routingHeader(1, 'fd00::7')] }, tcp({}, new Uint8Array(100)))),
+      50,
+    ],
   ] as const) {
     const frame = rig.frame(packet);
     exports.parse(frame, rig.keyAddress());
@@ -219,6 +243,20 @@ test('a frame that says it is a segment and cannot be cut is one packet', () => 
     assert.equal(exports.segmentCount(frame), 1, what);
     rig.give(frame);
   }
+});
+
+test('a segment is cut as well when labels and a tag were pushed on it', () => {
+  const [, make] = cases[0]!;
+  const segment = { ...make(randomBytes(random, 1000)), size: 300 };
+  const frame = segmentFrame(segment);
+  exports.pushMpls(frame, 0x8847, 0x00001140);
+  exports.pushVlan(frame, 0x81000007);
+  const front = rig.read(frame).bytes.subarray(0, 22);
+  assert.deepEqual(
+    cut(frame, segment.size).map((packet) => Buffer.from(packet).toString('hex')),
+    naiveCut(segment).map((packet) => Buffer.from(concat(front, packet.subarray(14))).toString('hex')),
+  );
+  rig.give(frame);
 });
 
 test('a TCP header of less than 20 bytes is not cut', () => {
