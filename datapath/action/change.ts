@@ -1,16 +1,20 @@
-/** Operations that change the frame in hand, or end it, beside OP_SET. */
+/** Operations that change the frame in hand, or end it. */
 import { DROP_METER, DROP_TOO_LONG } from '../drop';
 import { frameAt } from '../packet/frame';
 import { popMpls, pushMpls } from '../packet/mpls';
+import { setWord } from '../packet/rewrite';
 import { popVlan, pushVlan } from '../packet/vlan';
 import { drop } from '../transmit';
 import { passesMeter } from './meter';
-import { OP_METER, OP_POP_MPLS, OP_POP_VLAN, OP_PUSH_MPLS, OP_PUSH_VLAN } from './opcode';
+import { OP_METER, OP_POP_MPLS, OP_POP_VLAN, OP_PUSH_MPLS, OP_PUSH_VLAN, OP_SET } from './opcode';
 
 /** Does the operation at `pc` to frame `number`. Where it goes on; 0: the frame was dropped. */
 export function change(number: u32, pc: usize): usize {
   const frame = frameAt(number);
   switch (load<u32>(pc)) {
+    case OP_SET:
+      setWord(frame, load<u32>(pc + 4), load<u32>(pc + 8), load<u32>(pc + 12));
+      return pc + 16;
     case OP_PUSH_VLAN:
       return pushVlan(frame, load<u32>(pc + 4)) ? pc + 8 : end(number, DROP_TOO_LONG);
     case OP_POP_VLAN:

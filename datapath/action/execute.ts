@@ -50,9 +50,18 @@ const CHANGES: u32 =
 
 /**
  * Runs the program at `pc` on frame `number`, which is then gone: queued, on its way round, or dropped. `key` is
- * the packet's as it came in.
+ * the packet's as it came in. Most programs set some fields and send the packet to one port, and need no more.
  */
 export function execute(number: u32, pc: usize, key: Key): void {
+  const frame = frameAt(number);
+  for (; load<u32>(pc) == OP_SET; pc += 16) {
+    setWord(frame, load<u32>(pc + 4), load<u32>(pc + 8), load<u32>(pc + 12));
+  }
+  if (load<u32>(pc) == OP_OUTPUT && load<u32>(pc + 8) == OP_END) enqueue(number, load<u32>(pc + 4));
+  else interpret(number, pc, key);
+}
+
+function interpret(number: u32, pc: usize, key: Key): void {
   let taker: usize = 0; // an operation that takes the frame and has not got it yet
   let takerBytes: u32 = NONE; // at most so many bytes of it
   let bytes: u32 = NONE; // what OP_TRUNCATE leaves to the next that sends
@@ -79,13 +88,8 @@ export function execute(number: u32, pc: usize, key: Key): void {
     } else if (kind & CHANGES) {
       if (taker != 0) handCopy(number, taker, takerBytes, key);
       taker = 0;
-      if (operation == OP_SET) {
-        setWord(frameAt(number), load<u32>(pc + 4), load<u32>(pc + 8), load<u32>(pc + 12));
-        pc += 16;
-      } else {
-        pc = change(number, pc);
-        if (pc == 0) return;
-      }
+      pc = change(number, pc);
+      if (pc == 0) return;
     } else if (operation == OP_NEXT) {
       pc = blockAt(load<u32>(pc + 4));
     } else {
@@ -95,9 +99,8 @@ export function execute(number: u32, pc: usize, key: Key): void {
       pc += 8;
     }
   }
-  if (taker == 0) drop(number, reason);
-  else if (load<u32>(taker) == OP_OUTPUT && takerBytes == NONE) enqueue(number, load<u32>(taker + 4));
-  else hand(number, taker, takerBytes, key);
+  if (taker != 0) hand(number, taker, takerBytes, key);
+  else drop(number, reason);
 }
 
 /** Gives the taker at `pc` a copy of the frame as it is now. */
