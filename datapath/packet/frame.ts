@@ -37,7 +37,7 @@ export class Frame {
   l4: u16; // offset of what IP carries from data; 0: none, or a later fragment
   network: u8; // NETWORK_…
   transport: u8; // PROTO_… of the header that was read at l4; 0: none
-  shape: u8; // SHAPE_…
+  shape: u16; // SHAPE_…; `l3` to here are eight bytes
   checksum: u8; // CHECKSUM_…, of the transport
   segmentType: u8; // SEGMENT_…
   segmentSize: u16;
@@ -53,18 +53,17 @@ export const MAX_LENGTH: u32 = 65550; // what any port may carry: 64 KiB of IP b
 export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
 export const FRAME_PIECE: u32 = 2; // cut from a frame that is counted already
 
-/** What stands behind the tags and has been read. */
-export const NETWORK_NONE: u8 = 0;
+// What stands behind the tags and has been read; 0: nothing.
 export const NETWORK_ARP: u8 = 1;
 export const NETWORK_IPV4: u8 = 2;
 export const NETWORK_IPV6: u8 = 3;
 export const NETWORK_MPLS: u8 = 4;
 
-/** Why the transport checksum cannot be told from this frame alone. */
-export const SHAPE_FRAGMENT: u8 = 1; // it covers the other fragments too
-export const SHAPE_ROUTED: u8 = 2; // IPv6: it covers the final destination, which the header does not yet name
+// Why the transport checksum cannot be told from this frame alone.
+export const SHAPE_FRAGMENT: u16 = 1; // it covers the other fragments too
+export const SHAPE_ROUTED: u16 = 2; // IPv6: it covers the final destination, which the header does not yet name
 
-/** What is known of the transport checksum (transport-checksum.ts). */
+// What is known of the transport checksum (transport-checksum.ts).
 export const CHECKSUM_UNKNOWN: u8 = 0;
 export const CHECKSUM_GOOD: u8 = 1;
 export const CHECKSUM_BAD: u8 = 2;
@@ -91,11 +90,7 @@ export function makePlain(frame: Frame): void {
 
 /** Forgets what the parser found. */
 export function forgetHeaders(frame: Frame): void {
-  frame.l3 = 0;
-  frame.l4 = 0;
-  frame.network = NETWORK_NONE;
-  frame.transport = 0;
-  frame.shape = 0;
+  store<u64>(changetype<usize>(frame), 0, offsetof<Frame>('l3'));
 }
 
 /** Moves the frame's beginning to `data`, and what is told from there. */
@@ -133,11 +128,8 @@ export function giveFrame(number: u32): void {
 
 /** Takes over what the parser found in `from`, whose headers `frame` has at the same places. */
 export function copyHeaders(frame: Frame, from: Frame): void {
-  frame.l3 = from.l3;
-  frame.l4 = from.l4;
-  frame.network = from.network;
-  frame.transport = from.transport;
-  frame.shape = from.shape;
+  const found = load<u64>(changetype<usize>(from), offsetof<Frame>('l3'));
+  store<u64>(changetype<usize>(frame), found, offsetof<Frame>('l3'));
 }
 
 /** A frame with the same bytes and offloads and room for `room` bytes; NONE when there is no free one. */
