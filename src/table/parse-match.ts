@@ -5,13 +5,15 @@
  * fields is free, so what names the protocol is read first.
  */
 import { VLAN_PRESENT } from '../datapath.ts';
-import { type Field, fieldNames, fieldOf, fieldsNamed, meets, PROTOCOLS, type Protocol } from './fields.ts';
+import { type Field, fieldNames, fieldOf, fieldsNamed } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
+import { meets, PROTOCOLS, type Protocol } from './protocols.ts';
 import { fail, type Item, suggestion, type Token } from './syntax.ts';
 import { type Masked, type PortNumbers, parseValue } from './values.ts';
 
 const ETH_TYPE = fieldOf('eth_type');
 const NW_PROTO = fieldOf('nw_proto');
+const ICMPV6_TYPE = fieldOf('icmpv6_type');
 const VLAN_TCI = fieldOf('vlan_tci');
 
 const protocols = new Map<string, Protocol>(PROTOCOLS.flatMap((row) => row.names.map((name) => [name, row])));
@@ -54,7 +56,9 @@ const stageOf = (name: string): number =>
     ? 0
     : fieldsNamed(name).includes(NW_PROTO)
       ? 1
-      : 2;
+      : fieldsNamed(name).includes(ICMPV6_TYPE)
+        ? 2
+        : 3;
 
 /**
  * The field that a name means under a match.
@@ -66,8 +70,8 @@ export function resolveField(name: Token, match: Match): Field {
     const near = suggestion(name.text, [...fieldNames(), ...protocols.keys(), ...PROPERTIES]);
     fail(name, `unknown field "${name.text}"${near}`, 'a match field or "actions="');
   }
-  const { ethType, nwProto } = match;
-  const found = candidates.find((field) => meets(field.requires, ethType, nwProto));
+  const { ethType, nwProto, icmpType } = match;
+  const found = candidates.find((field) => meets(field.requires, ethType, nwProto, icmpType));
   const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');
   return found ?? fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
 }

@@ -13,6 +13,17 @@ import { type PortNumbers, parsePort } from './values.ts';
 export const DEFAULT_PRIORITY = 32768;
 const COOKIE_BITS = 0xffff_ffff_ffff_ffffn;
 
+export interface FlowFlags {
+  /** Tell controllers when the flow goes. */
+  readonly sendFlowRemoved: boolean;
+  /** Refuse to add it beside a flow of the same priority that some packet matches as well. */
+  readonly checkOverlap: boolean;
+  /** `mod` starts counting anew. */
+  readonly resetCounts: boolean;
+  readonly noPacketCounts: boolean;
+  readonly noByteCounts: boolean;
+}
+
 /** A flow as it is added: what it matches and what it does. `cookie` is the user's own 64-bit label. */
 export interface Flow {
   readonly table: number;
@@ -20,6 +31,12 @@ export interface Flow {
   readonly cookie: bigint;
   readonly match: Match;
   readonly actions: readonly Action[];
+  /** The flow goes when it was not used for so long, or when it is so old; 0: never. */
+  readonly idleTimeoutS: number;
+  readonly hardTimeoutS: number;
+  /** What is less important makes room first. */
+  readonly importance: number;
+  readonly flags: FlowFlags;
 }
 
 /** Which rules to dump, change or delete. */
@@ -41,6 +58,14 @@ export interface FlowChange {
   readonly filter: FlowFilter;
   readonly flow: Flow;
 }
+
+const NO_FLAGS: FlowFlags = {
+  sendFlowRemoved: false,
+  checkOverlap: false,
+  resetCounts: false,
+  noPacketCounts: false,
+  noByteCounts: false,
+};
 
 /** What `dump-flows` prints about a rule's past. */
 const IGNORED = new Set(['duration', 'n_packets', 'n_bytes', 'idle_age', 'hard_age', 'reset_counts']);
@@ -117,6 +142,10 @@ function flowOf(properties: Properties, actions: Token | undefined, text: Token,
     priority,
     match,
     cookie: cookie?.value ?? 0n,
+    idleTimeoutS: 0,
+    hardTimeoutS: 0,
+    importance: 0,
+    flags: NO_FLAGS,
     actions: parseActions(splitItems(list), match, table, ports),
   };
 }

@@ -5,9 +5,10 @@
  * what is the default is left out. Actions are printed as they were written.
  */
 import type { Action } from './action.ts';
-import { FIELDS, fieldOf, meets, PROTOCOLS } from './fields.ts';
+import { FIELDS, fieldOf } from './fields.ts';
 import type { Match } from './match.ts';
 import { DEFAULT_PRIORITY, type Flow } from './parse.ts';
+import { meets, PROTOCOLS } from './protocols.ts';
 import type { Rule } from './table.ts';
 import { type PortNames, printPort, printValue } from './values.ts';
 
@@ -15,6 +16,7 @@ const VLAN_TCI = fieldOf('vlan_tci');
 const VLAN_VID = fieldOf('dl_vlan');
 const VLAN_PCP = fieldOf('vlan_pcp');
 const IN_PORT = fieldOf('in_port');
+const FIRST_REGISTER = fieldOf('reg0');
 
 const isSet = (mask: Uint8Array): boolean => mask.some((byte) => byte !== 0);
 const isWhole = (mask: Uint8Array, bits: Uint8Array): boolean => mask.every((byte, i) => byte === bits[i]);
@@ -39,16 +41,18 @@ function printVlan(match: Match): string[] {
 
 /** The match without its priority; empty when every packet matches. */
 export function printMatch(match: Match, names?: PortNames): string {
-  const { ethType, nwProto } = match;
+  const { ethType, nwProto, icmpType } = match;
   const protocol =
     PROTOCOLS.find((row) => row.ethType === ethType && row.nwProto === nwProto) ??
     PROTOCOLS.find((row) => row.ethType === ethType && row.nwProto === undefined);
   const said = new Set<string>();
   if (protocol) said.add('eth_type');
   if (protocol?.nwProto !== undefined) said.add('nw_proto');
-  const parts = protocol ? [protocol.names[0]!] : [];
+  const parts: string[] = [];
   for (const field of FIELDS) {
-    if (!field.printed || said.has(field.name) || !meets(field.requires, ethType, nwProto)) continue;
+    if (field === FIRST_REGISTER && protocol) parts.push(protocol.names[0]!);
+    if (!field.printed || said.has(field.name)) continue;
+    if (!meets(field.requires, ethType, nwProto, icmpType)) continue;
     const masked = match.get(field);
     if (isSet(masked.mask)) parts.push(`${field.matchName}=${printValue(masked, field, names)}`);
     if (field === IN_PORT) parts.push(...printVlan(match));
@@ -82,6 +86,8 @@ function printAction(action: Action, names: PortNames | undefined): string {
       const own = (bytes: Uint8Array) => bytes.map((byte, i) => byte & field.bits[i]!);
       return `${spelling}:${printValue({ value: own(action.value), mask: own(action.mask) }, field)}`;
     }
+    default:
+      throw new Error(`the action ${action.kind} has no printer yet`);
   }
 }
 

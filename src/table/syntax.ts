@@ -103,7 +103,16 @@ export function suggestion(name: string, known: Iterable<string>): string {
 /** @returns the number written in decimal or 0x hexadecimal, at most `max`
  *  @throws FlowError */
 export function parseNumber(token: Token, what: string, max: number): number {
-  const value = /^(?:0x[0-9a-f]+|0|[1-9]\d*)$/i.test(token.text) ? Number(token.text) : Number.NaN;
-  if (!(value <= max)) fail(token, `"${token.text}"`, `${what} from 0 to ${max}`);
+  return Number(parseLongNumber(token, what, BigInt(max)));
+}
+
+/** The same for numbers of any size. @throws FlowError */
+export function parseLongNumber(token: Token, what: string, max: bigint): bigint {
+  // No field has more than 128 bits; longer digits are not even read.
+  const isNumber = token.text.length <= 40 && /^(?:0x[0-9a-f]+|0|[1-9]\d*)$/i.test(token.text);
+  const value = isNumber ? BigInt(token.text) : -1n;
+  if (value < 0n || value > max) fail(token, `"${token.text}"`, `${what} from 0 to ${printMax(max)}`);
   return value;
 }
+
+const printMax = (max: bigint): string => (max > 0xffff_ffffn ? `0x${max.toString(16)}` : String(max));
