@@ -76,7 +76,7 @@ function outputTo(target: Token, { ports }: Context): Action {
 
 /** `output(port=PORT,max_len=BYTES)`. */
 function truncated(list: Token, context: Context): Action {
-  const options = optionsOf(list, ['port', 'max_len']);
+  const options = optionsOf(splitItems(list), ['port', 'max_len']);
   const option = (name: string): Token => {
     const item = options.get(name) ?? fail(list, `output without ${name}`, 'output(port=PORT,max_len=BYTES)');
     return valueFor(item, `${name}=VALUE`);
@@ -108,7 +108,7 @@ function controller({ value }: Item): Action {
   const length = (token: Token) => parseNumber(token, 'a length', LENGTH_MAX);
   if (!value) return toController(LENGTH_MAX);
   if (/^\d/.test(value.text)) return toController(length(value));
-  const options = optionsOf(value, ['max_len', 'reason', 'id', 'userdata', 'pause', 'meter_id']);
+  const options = optionsOf(splitItems(value), ['max_len', 'reason', 'id', 'userdata', 'pause', 'meter_id']);
   const number = (name: string, max: number, otherwise: number): number => {
     const item = options.get(name);
     return item ? parseNumber(valueFor(item, `${name}=NUMBER`), `${name}`, max) : otherwise;
@@ -219,7 +219,7 @@ function writeMetadata(item: Item): Action {
 function sample(item: Item, { ports }: Context): SampleAction {
   const known = ['probability', 'collector_set_id', 'obs_domain_id', 'obs_point_id', 'sampling_port'];
   const value = valueFor(item, 'sample(probability=SHARE)');
-  const options = optionsOf(value, [...known, 'ingress', 'egress']);
+  const options = optionsOf(splitItems(value), [...known, 'ingress', 'egress']);
   const number = (name: string): number => {
     const option = options.get(name);
     return option ? parseNumber(valueFor(option, `${name}=NUMBER`), name, WORD_MAX) : 0;

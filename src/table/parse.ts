@@ -12,6 +12,7 @@ import {
   DEFAULT_PRIORITY,
   fail,
   type Item,
+  lineToken,
   parseGroupNumber,
   parseLongNumber,
   parseNumber,
@@ -26,8 +27,6 @@ import { type PortNumbers, parsePort } from './values.ts';
 
 const COOKIE_BITS = ones(64);
 const SECONDS_MAX = 0xffff;
-/** Longer than any that OVS could be sent, and what bounds everything that a line can say. */
-const LINE_MAX = 65_536;
 
 export interface FlowFlags {
   /** Tell controllers when the flow goes. */
@@ -172,13 +171,6 @@ function parseProperties(text: Token, ports: PortNumbers): Properties {
   return { ...found, match: parseMatch(fields, ports) };
 }
 
-/** @throws FlowError when the line is too long */
-function whole(text: string, line: number): Token {
-  const token = { text, line, column: 1 };
-  if (text.length > LINE_MAX) fail(part(token, LINE_MAX), 'a longer line', `at most ${LINE_MAX} characters`);
-  return token;
-}
-
 /** Cuts a flow's text before and after `actions=`; the second is undefined when there is none. */
 function cutActions(text: Token): [Token, Token | undefined] {
   const mark = /(?:^|[\s,])actions?\s*=/.exec(text.text);
@@ -227,8 +219,8 @@ function parseAddition(text: Token, ports: PortNumbers): Flow {
  * @param line where the text stands, for errors
  * @throws FlowError
  */
-function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
-  return parseAddition(whole(text, line), ports);
+export function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
+  return parseAddition(lineToken(text, line), ports);
 }
 
 /**
@@ -259,7 +251,7 @@ export function parseFlows(text: string, ports?: PortNumbers): Flow[] {
  * @throws FlowError
  */
 export function parseFilter(text: string, ports: PortNumbers = new Map(), line = 1): FlowFilter {
-  const [before, actions] = cutActions(whole(text, line));
+  const [before, actions] = cutActions(lineToken(text, line));
   if (actions) fail(actions, '"actions="', 'a match alone');
   const properties = parseProperties(before, ports);
   const { cookie, lifetimeAt } = properties;
@@ -275,7 +267,7 @@ export function parseFilter(text: string, ports: PortNumbers = new Map(), line =
  * @throws FlowError
  */
 export function parseChange(text: string, ports: PortNumbers = new Map(), line = 1): FlowChange {
-  const token = whole(text, line);
+  const token = lineToken(text, line);
   const [before, actions] = cutActions(token);
   const properties = parseProperties(before, ports);
   return { filter: filterOf(properties), flow: flowOf(properties, actions, token, ports) };

@@ -44,6 +44,16 @@ export function fail(at: Token, found: string, expected: string): never {
   throw new FlowError(at, found, expected);
 }
 
+/** Longer than any that OVS could be sent, and what bounds everything that a line can say. */
+const LINE_MAX = 65_536;
+
+/** A whole line. @throws FlowError when it is too long */
+export function lineToken(text: string, line: number): Token {
+  const token = { text, line, column: 1 };
+  if (text.length > LINE_MAX) fail(part(token, LINE_MAX), 'a longer line', `at most ${LINE_MAX} characters`);
+  return token;
+}
+
 /** The part of a token from `start` (counted from 0) up to `end`. */
 export const part = (token: Token, start: number, end = token.text.length): Token => ({
   text: token.text.slice(start, end),
@@ -113,9 +123,9 @@ export const valueFor = ({ name, value }: Item, what: string): Token =>
  * The options of something, each at most once, by name.
  * @throws FlowError for a name that is not among `known`
  */
-export function optionsOf(list: Token, known: readonly string[]): Map<string, Item> {
+export function optionsOf(items: readonly Item[], known: readonly string[]): Map<string, Item> {
   const options = new Map<string, Item>();
-  for (const item of splitItems(list)) {
+  for (const item of items) {
     const { text } = item.name;
     if (!known.includes(text)) {
       fail(item.name, `unknown option "${text}"${suggestion(text, known)}`, `one of ${known.join(', ')}`);
