@@ -11,8 +11,8 @@ import {
   type Item,
   lineToken,
   optionsOf,
-  parseFrom1,
   parseMeterNumber,
+  parseNumber,
   splitItems,
   suggestion,
   valueFor,
@@ -35,7 +35,7 @@ function parseBand(items: readonly Item[], hasBurst: boolean): Band {
     TYPES.find((known) => known === text.text) ??
     fail(text, `unknown band "${text.text}"${suggestion(text.text, TYPES)}`, TYPES.join(' or '));
   const number = (item: Item, max = RATE_MAX) =>
-    parseFrom1(valueFor(item, `${item.name.text}=NUMBER`), item.name.text, max);
+    parseNumber(valueFor(item, `${item.name.text}=NUMBER`), item.name.text, max, 1);
   if (!rate) return fail(at, 'a band without rate', 'rate=NUMBER');
   if (hasBurst && !burst)
     fail(at, 'a band without burst_size', 'burst_size=NUMBER, since the meter has burst');

@@ -16,9 +16,9 @@ import {
   parseGroupNumber,
   parseLongNumber,
   parseNumber,
+  parseTable,
   part,
   splitItems,
-  TABLE_MAX,
   type Token,
   valueFor,
   withoutValue,
@@ -160,7 +160,7 @@ function parseProperties(text: Token, ports: PortNumbers): Properties {
     const { name } = item;
     if (IGNORED.has(name.text)) continue;
     const value = (): Token => valueFor(item, `${name.text}=VALUE`);
-    if (name.text === 'table') found.table = parseNumber(value(), 'a table', TABLE_MAX);
+    if (name.text === 'table') found.table = parseTable(value());
     else if (name.text === 'priority') found.priority = parseNumber(value(), 'a priority', 65535);
     else if (name.text === 'cookie') found.cookie = parseCookie(value());
     else if (name.text === 'out_port') found.outPort = { port: parsePort(value(), ports), at: name };
