@@ -6,6 +6,7 @@
  * last output not at all, and what the megaflow's mask or an earlier operation guarantees is left out.
  */
 import {
+  KEY_SIZE,
   OP_DROP,
   OP_END,
   OP_OUTPUT,
@@ -16,6 +17,9 @@ import {
   VLAN_PRESENT,
 } from '../datapath.ts';
 import { type Packet, swap16, type Tag, TCI_BITS, TCI_WORD } from './packet.ts';
+
+/** What is behind them in the table key is no part of a packet. */
+const FLOW_KEY_WORDS = KEY_SIZE / 4;
 
 /** A tag of the packet on its way out. Bits of `tci` outside `set` are as they came in. */
 interface SentTag {
@@ -52,7 +56,7 @@ export class Emitter {
   /** Sends the packet as it is now to a port. */
   output(port: number): void {
     this.#commitTags();
-    for (let word = TCI_WORD + 1; word < this.#sent.length; word++) this.#commitWord(word);
+    for (let word = TCI_WORD + 1; word < FLOW_KEY_WORDS; word++) this.#commitWord(word);
     this.#program.push(OP_OUTPUT, port);
     this.#outputs++;
   }

@@ -1,23 +1,22 @@
 /**
- * A match: which bits of the flow key count and what they must be.
+ * A match: which bits of the table key (fields.ts) count and what they must be.
  *
  * Keys, values and masks are handled as 32-bit words over the raw key bytes. WebAssembly is
  * little-endian and so is every machine that Node.js runs on, so a word here is the word that the
  * datapath compares; nothing is ever swapped.
  */
-import { KEY_SIZE } from '../datapath.ts';
-import { type Field, fieldOf } from './fields.ts';
+import { type Field, fieldOf, TABLE_KEY_SIZE } from './fields.ts';
 import type { Masked } from './values.ts';
 
-export const KEY_WORDS = KEY_SIZE / 4;
+export const KEY_WORDS = TABLE_KEY_SIZE / 4;
 
 export const bytesOf = (words: Uint32Array): Uint8Array =>
-  new Uint8Array(words.buffer, words.byteOffset, KEY_SIZE);
+  new Uint8Array(words.buffer, words.byteOffset, TABLE_KEY_SIZE);
 
-/** A copy of key bytes as words; the bytes may lie at any address. */
+/** A copy of key bytes as words; the bytes may lie at any address. What a flow key does not have is zero. */
 export function wordsOf(key: Uint8Array): Uint32Array {
   const words = new Uint32Array(KEY_WORDS);
-  new Uint8Array(words.buffer).set(key.subarray(0, KEY_SIZE));
+  new Uint8Array(words.buffer).set(key.subarray(0, TABLE_KEY_SIZE));
   return words;
 }
 
@@ -65,7 +64,7 @@ export class Match {
     return { value: at(this.value), mask: at(this.mask) };
   }
 
-  /** The Ethernet type and IP protocol (or ARP operation), when the match pins them. */
+  /** The Ethernet type, IP protocol (or ARP operation) and ICMP type, when the match pins them. */
   get ethType(): number | undefined {
     return this.#pinned(ETH_TYPE);
   }
@@ -74,11 +73,18 @@ export class Match {
     return this.#pinned(NW_PROTO);
   }
 
+  get icmpType(): number | undefined {
+    return this.#pinned(ICMP_TYPE);
+  }
+
   #pinned(field: Field): number | undefined {
     const { value, mask } = this.get(field);
-    return mask.every((byte) => byte === 0xff) ? value.reduce((sum, byte) => sum * 256 + byte, 0) : undefined;
+    return mask.every((byte, i) => byte === field.bits[i])
+      ? value.reduce((sum, byte) => sum * 256 + byte, 0)
+      : undefined;
   }
 }
 
 const ETH_TYPE = fieldOf('eth_type');
 const NW_PROTO = fieldOf('nw_proto');
+const ICMP_TYPE = fieldOf('icmp_type');

@@ -6,8 +6,8 @@
  * rests on a bit of the first kind makes that bit part of the megaflow's mask.
  */
 import { Key, VLAN_PRESENT } from '../datapath.ts';
-import { ETH_IPV4, ETH_IPV6 } from './fields.ts';
 import { bytesOf, KEY_WORDS, wordsOf } from './match.ts';
+import { ETH_IPV4, ETH_IPV6 } from './protocols.ts';
 
 export const TCI_WORD = Key.vlanTci >> 2; // its low half; the high half is the Ethernet type
 export const TCI_BITS = 0xffff;

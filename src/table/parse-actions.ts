@@ -2,150 +2,50 @@
  * From the text after `actions=` to a list of actions.
  *
  * What OVS refuses is refused here: setting a field that the flow's match does not say packets have,
- * going back with goto_table, and anything beside `drop`.
+ * going back with goto_table, instructions out of order, and anything beside `drop`.
  */
+
 import { VLAN_PRESENT } from '../datapath.ts';
 import type { Action } from './action.ts';
-import { type Field, fieldOf, TP_DST, TP_SRC } from './fields.ts';
+import { requireOrder } from './action-order.ts';
+import { ones } from './bytes.ts';
+import {
+  type ActionParser,
+  bucketContext,
+  type Context,
+  flowContext,
+  nestedContext,
+  plain,
+} from './context.ts';
 import type { Match } from './match.ts';
-import { checkVlanVid, resolveField } from './parse-match.ts';
-import { fail, type Item, parseNumber, part, suggestion, type Token } from './syntax.ts';
-import { type Masked, type PortNumbers, parsePort, parseValue } from './values.ts';
+import { HEADERS } from './parse-headers.ts';
+import { parseLearn } from './parse-learn.ts';
+import { isReserved, OUTPUTS, outputTo } from './parse-output.ts';
+import { SETTERS } from './parse-set.ts';
+import {
+  fail,
+  type Item,
+  parseHexBytes,
+  parseLongNumber,
+  parseMeterNumber,
+  parseNumber,
+  parseTable,
+  part,
+  splitCommas,
+  splitItems,
+  suggestion,
+  type Token,
+  valueFor,
+  withoutValue,
+} from './syntax.ts';
+import type { PortNumbers } from './values.ts';
 
-export const TABLE_MAX = 254;
 const TAG_BIT = VLAN_PRESENT >> 8; // in the key's word 1, whose low byte is the TCI's first
-
-/** The `mod_…` actions and the fields they set. */
-const MODS = new Map<string, Field>([
-  ['mod_dl_src', fieldOf('eth_src')],
-  ['mod_dl_dst', fieldOf('eth_dst')],
-  ['mod_nw_src', fieldOf('ip_src')],
-  ['mod_nw_dst', fieldOf('ip_dst')],
-  ['mod_nw_tos', fieldOf('nw_tos')],
-  ['mod_nw_ttl', fieldOf('nw_ttl')],
-  ['mod_tp_src', TP_SRC],
-  ['mod_tp_dst', TP_DST],
-  ['mod_vlan_vid', fieldOf('dl_vlan')],
-  ['mod_vlan_pcp', fieldOf('vlan_pcp')],
-]);
-
-const RESERVED = new Map<string, Action>([
-  ['in_port', { kind: 'inPort' }],
-  ['flood', { kind: 'flood' }],
-  ['all', { kind: 'all' }],
-  ['normal', { kind: 'normal' }],
-]);
-
-const OTHERS = [
-  'output',
-  'drop',
-  'strip_vlan',
-  'pop_vlan',
-  'push_vlan',
-  'set_field',
-  'resubmit',
-  'goto_table',
-];
-const KNOWN = [...OTHERS, ...MODS.keys(), 'IN_PORT', 'FLOOD', 'ALL', 'NORMAL'];
-
-/** Actions of OVS that have no meaning here yet. */
-const LATER = new Set(
-  `ct ct_clear nat learn conjunction note group meter load move push pop dec_ttl dec_mpls_ttl clone enqueue
-   controller local multipath bundle check_pkt_larger write_actions clear_actions write_metadata set_queue
-   pop_queue push_mpls pop_mpls set_tunnel fin_timeout exit sample encap decap`.split(/\s+/),
-);
-
-/** What the actions so far have made of the packet: a flow's fields are checked against this. */
-interface Context {
-  readonly match: Match;
-  readonly table: number;
-  readonly ports: PortNumbers;
-  /** Tags that the packet is known to have. */
-  tags: number;
-}
-
-const withoutValue = ({ name, value }: Item): void => {
-  if (value) fail(value, `"${value.text}"`, `${name.text} without a value`);
-};
-
-const valueFor = ({ name, value }: Item, what: string): Token =>
-  value && value.text !== '' ? value : fail(name, `"${name.text}" without a value`, what);
-
-function output(target: Token, { ports }: Context): Action {
-  const name = target.text.toLowerCase();
-  if (name === 'controller' || name === 'local')
-    fail(target, `"${target.text}" is not supported yet`, 'a port');
-  return RESERVED.get(name) ?? { kind: 'output', port: parsePort(target, ports) };
-}
-
-function parseTable(token: Token): number {
-  return parseNumber(token, 'a table', TABLE_MAX);
-}
-
-/** `resubmit:PORT`, `resubmit(PORT)`, `resubmit(PORT,TABLE)`, `resubmit(,TABLE)`. */
-function resubmit(item: Item, { ports }: Context): Action {
-  const value = valueFor(item, 'resubmit(PORT,TABLE)');
-  const comma = value.text.indexOf(',');
-  const port = comma < 0 ? value : part(value, 0, comma);
-  const table = comma < 0 ? undefined : part(value, comma + 1);
-  const back = port.text === '' || port.text.toLowerCase() === 'in_port';
-  if (port.text === '' && !table?.text) fail(value, `"${value.text}"`, 'resubmit(PORT,TABLE)');
-  return {
-    kind: 'resubmit',
-    port: back ? undefined : parsePort(port, ports),
-    table: table?.text ? parseTable(table) : undefined,
-  };
-}
-
-/** A mod_vlan_… adds a tag where there is none, so its value has the bit that says there is one. */
-function withTag({ value, mask }: Masked): Masked {
-  const present = VLAN_PRESENT >> 8;
-  return {
-    value: Uint8Array.of(value[0]! | present, value[1]!),
-    mask: Uint8Array.of(mask[0]! | present, mask[1]!),
-  };
-}
-
-function mod(item: Item, field: Field, context: Context): Action {
-  const value = parseValue(
-    valueFor(item, `${item.name.text}:VALUE`),
-    { ...field, maskable: false },
-    context.ports,
-  );
-  const set = { kind: 'set', spelling: item.name.text, field } as const;
-  if (!field.onTag) return { ...set, ...value };
-  context.tags = Math.max(1, context.tags);
-  return { ...set, ...withTag(value) };
-}
-
-function setField(item: Item, context: Context): Action {
-  const whole = valueFor(item, 'set_field:VALUE->FIELD');
-  const arrow = whole.text.indexOf('->');
-  if (arrow < 0) fail(whole, `"${whole.text}"`, 'set_field:VALUE[/MASK]->FIELD');
-  const name = part(whole, arrow + 2);
-  const field = resolveField(name, context.match);
-  if (!field.writable) fail(name, `"${name.text}" cannot be set`, 'a field that can be written');
-  const onTag = field.onTag || field.name === 'vlan_vid';
-  if (onTag && context.tags === 0) {
-    fail(
-      name,
-      `"${name.text}" of a packet that may have no tag`,
-      'a match on dl_vlan or a push_vlan before it',
-    );
-  }
-  const value = part(whole, 0, arrow);
-  const masked = parseValue(value, field, context.ports);
-  checkVlanVid(field, masked, value);
-  return { kind: 'set', spelling: 'set_field', field, ...masked };
-}
-
-function pushVlan(item: Item, context: Context): Action {
-  const value = valueFor(item, 'push_vlan:0x8100 or push_vlan:0x88a8');
-  const tpid = Number(value.text);
-  if (tpid !== 0x8100 && tpid !== 0x88a8) fail(value, `"${value.text}"`, '0x8100 or 0x88a8');
-  context.tags++;
-  return { kind: 'pushVlan', tpid };
-}
+/** Lists one inside another: nobody writes more, and each takes some of the parser's own stack. */
+const DEPTH_MAX = 32;
+const WORD_MAX = 0xffff_ffff;
+/** An action on the wire is a multiple of eight bytes long, and a note has ten before its text. */
+const NOTE_HEADER = 10;
 
 function gotoTable(item: Item, { table }: Context): Action {
   const value = valueFor(item, 'goto_table:TABLE');
@@ -154,34 +54,99 @@ function gotoTable(item: Item, { table }: Context): Action {
   return { kind: 'goto', table: target };
 }
 
-function parseAction(item: Item, context: Context): Action {
-  const { name, value } = item;
-  const word = name.text.toLowerCase();
-  const modified = MODS.get(name.text);
-  if (modified) return mod(item, modified, context);
-  switch (name.text) {
-    case 'output':
-      return output(valueFor(item, 'output:PORT'), context);
-    case 'set_field':
-      return setField(item, context);
-    case 'resubmit':
-      return resubmit(item, context);
-    case 'goto_table':
-      return gotoTable(item, context);
-    case 'push_vlan':
-      return pushVlan(item, context);
-    case 'pop_vlan':
-    case 'strip_vlan':
-      withoutValue(item);
-      context.tags = Math.max(0, context.tags - 1);
-      return { kind: 'popVlan' };
+function writeMetadata(item: Item): Action {
+  const value = valueFor(item, 'write_metadata:VALUE[/MASK]');
+  const slash = value.text.indexOf('/');
+  const number = (token: Token) => parseLongNumber(token, 'a number', ones(64));
+  const mask = slash < 0 ? ones(64) : number(part(value, slash + 1));
+  return { kind: 'writeMetadata', value: number(slash < 0 ? value : part(value, 0, slash)), mask };
+}
+
+/** `conjunction(ID,CLAUSE/CLAUSES)`. */
+function conjunction(item: Item): Action {
+  const value = valueFor(item, 'conjunction(ID,CLAUSE/CLAUSES)');
+  const [id, clauses, ...more] = splitCommas(value);
+  const slash = clauses?.text.indexOf('/') ?? -1;
+  if (!clauses || slash < 0 || more.length > 0) {
+    fail(value, `"${value.text}"`, 'conjunction(ID,CLAUSE/CLAUSES)');
   }
-  if (LATER.has(word)) fail(name, `"${name.text}" is not supported yet`, `one of ${KNOWN.join(', ')}`);
-  if (!value && (RESERVED.has(word) || /^[\d"]/.test(word) || context.ports.has(name.text))) {
-    return output(name, context);
+  const of = parseNumber(part(clauses, slash + 1), 'a number of clauses', 64, 2);
+  const clause = parseNumber(part(clauses, 0, slash), 'a clause', of, 1);
+  return { kind: 'conjunction', id: parseNumber(id!, 'a conjunction', WORD_MAX), clause, of };
+}
+
+/** Filled up with zeros as OVS does, so that what is printed is what was meant. */
+function note({ value }: Item): Action {
+  const given = value ? parseHexBytes(value) : new Uint8Array();
+  const bytes = new Uint8Array(Math.ceil((NOTE_HEADER + given.length) / 8) * 8 - NOTE_HEADER);
+  bytes.set(given);
+  return { kind: 'note', bytes };
+}
+
+function nested(item: Item, around: Context, place: 'actionSet' | 'nested'): Action[] {
+  const value = item.value ?? fail(item.name, `"${item.name.text}" alone`, `${item.name.text}(ACTIONS)`);
+  if (around.depth >= DEPTH_MAX) fail(item.name, 'too many lists one inside another', `at most ${DEPTH_MAX}`);
+  return parseList(splitItems(value), nestedContext(around, place));
+}
+
+const PARSERS: ReadonlyMap<string, ActionParser> = new Map<string, ActionParser>([
+  ...OUTPUTS,
+  ...HEADERS,
+  ...SETTERS,
+  ['clone', (item, context) => ({ kind: 'clone', actions: nested(item, context, 'nested') })],
+  [
+    'learn',
+    (item, context) => parseLearn(item.value ?? fail(item.name, '"learn" alone', 'learn(…)'), context),
+  ],
+  ['conjunction', conjunction],
+  ['note', note],
+  ['exit', plain({ kind: 'exit' })],
+  ['meter', (item) => ({ kind: 'meter', meter: parseMeterNumber(valueFor(item, 'meter:METER')) })],
+  ['clear_actions', plain({ kind: 'clearActions' })],
+  [
+    'write_actions',
+    (item, context) => ({ kind: 'writeActions', actions: nested(item, context, 'actionSet') }),
+  ],
+  ['write_metadata', writeMetadata],
+  ['goto_table', gotoTable],
+]);
+
+const KNOWN = ['drop', ...PARSERS.keys(), 'IN_PORT', 'FLOOD', 'ALL', 'NORMAL', 'LOCAL'];
+const EXPECTED = 'an action such as output, set_field, resubmit or drop, or a port';
+
+/** Actions of OVS that have no meaning here. */
+const LATER = new Set(
+  `ct ct_clear nat enqueue multipath bundle bundle_load check_pkt_larger set_queue pop_queue fin_timeout
+   encap decap dec_nsh_ttl delete_field debug_recirc debug_slow table unroll_xlate`.split(/\s+/),
+);
+
+function parseAction(item: Item, context: Context): Action {
+  const { name } = item;
+  const word = name.text.toLowerCase();
+  const parser = PARSERS.get(word);
+  if (parser) return parser(item, context);
+  if (LATER.has(word)) fail(name, `"${name.text}" is not supported`, EXPECTED);
+  if (isReserved(word) || /^[\d"]/.test(word) || context.ports.has(name.text)) {
+    withoutValue(item);
+    return outputTo(name, context);
   }
   const near = suggestion(name.text, [...KNOWN, ...context.ports.keys()]);
-  return fail(name, `unknown action "${name.text}"${near}`, `one of ${KNOWN.join(', ')}, or a port`);
+  return fail(name, `unknown action "${name.text}"${near}`, EXPECTED);
+}
+
+/** A list of actions; none, like `drop` alone, drops. Writing none to the action set is nothing to do. */
+function parseList(items: readonly Item[], context: Context): Action[] {
+  const drop = items.find(({ name }) => name.text.toLowerCase() === 'drop');
+  if (drop) {
+    withoutValue(drop);
+    if (items.length > 1) fail(drop.name, '"drop" beside other actions', 'drop alone');
+    return [];
+  }
+  const placed = items.map((item) => ({ at: item.name, action: parseAction(item, context) }));
+  requireOrder(placed, context.place);
+  return placed
+    .map(({ action }) => action)
+    .filter((action) => action.kind !== 'writeActions' || action.actions.length > 0);
 }
 
 /**
@@ -196,18 +161,10 @@ export function parseActions(
   table: number,
   ports: PortNumbers,
 ): Action[] {
-  const tagged = (match.value[1]! & match.mask[1]! & TAG_BIT) !== 0;
-  const context: Context = { match, table, ports, tags: tagged ? 1 : 0 };
-  const drop = items.find(({ name }) => name.text === 'drop');
-  if (drop) {
-    withoutValue(drop);
-    if (items.length > 1) fail(drop.name, '"drop" beside other actions', 'drop alone');
-    return [];
-  }
-  const actions = items.map((item) => parseAction(item, context));
-  const jump = actions.findIndex(({ kind }) => kind === 'goto');
-  if (jump >= 0 && jump < actions.length - 1) {
-    fail(items[jump]!.name, 'an action after goto_table', 'goto_table last');
-  }
-  return actions;
+  const isTagged = (match.value[1]! & match.mask[1]! & TAG_BIT) !== 0;
+  return parseList(items, flowContext(match, table, isTagged, ports));
 }
+
+/** The actions of a group's bucket. @throws FlowError */
+export const parseBucketActions = (items: readonly Item[], ports: PortNumbers): Action[] =>
+  parseList(items, bucketContext(ports));

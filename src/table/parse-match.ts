@@ -5,19 +5,21 @@
  * fields is free, so what names the protocol is read first.
  */
 import { VLAN_PRESENT } from '../datapath.ts';
-import { type Field, fieldNames, fieldOf, fieldsNamed, meets, PROTOCOLS, type Protocol } from './fields.ts';
+import { ones } from './bytes.ts';
+import { requireField, resolveField } from './context.ts';
+import { type Field, fieldOf, fieldsNamed } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
-import { fail, type Item, suggestion, type Token } from './syntax.ts';
+import { PROTOCOLS, type Protocol } from './protocols.ts';
+import { fieldInBits, isWholeField, parseSubfield, placed } from './subfield.ts';
+import { fail, type Item, parseLongNumber, type Token } from './syntax.ts';
 import { type Masked, type PortNumbers, parseValue } from './values.ts';
 
 const ETH_TYPE = fieldOf('eth_type');
 const NW_PROTO = fieldOf('nw_proto');
+const ICMPV6_TYPE = fieldOf('icmpv6_type');
 const VLAN_TCI = fieldOf('vlan_tci');
 
 const protocols = new Map<string, Protocol>(PROTOCOLS.flatMap((row) => row.names.map((name) => [name, row])));
-
-/** What else may stand before `actions=`; only for suggestions. */
-const PROPERTIES = ['table', 'priority', 'cookie', 'actions'];
 
 const tci = (value: number, mask: number): Masked => ({
   value: Uint8Array.of(value >> 8, value & 0xff),
@@ -49,27 +51,16 @@ class Builder {
   }
 }
 
-const stageOf = (name: string): number =>
-  protocols.has(name) || fieldsNamed(name).includes(ETH_TYPE)
-    ? 0
-    : fieldsNamed(name).includes(NW_PROTO)
-      ? 1
-      : 2;
+/** Whether a name means some bits of a field, of which a number is the value: `reg0[0..3]`, `NXM_NX_REG0[]`. */
+const isBits = (name: string): boolean => name.includes('[');
 
-/**
- * The field that a name means under a match.
- * @throws FlowError when there is no such field, or the match does not say that packets have it
- */
-export function resolveField(name: Token, match: Match): Field {
-  const candidates = fieldsNamed(name.text);
-  if (candidates.length === 0) {
-    const near = suggestion(name.text, [...fieldNames(), ...protocols.keys(), ...PROPERTIES]);
-    fail(name, `unknown field "${name.text}"${near}`, 'a match field or "actions="');
-  }
-  const { ethType, nwProto } = match;
-  const found = candidates.find((field) => meets(field.requires, ethType, nwProto));
-  const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');
-  return found ?? fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
+/** What others depend on is read first: Ethernet type, then IP protocol, then ICMP type. */
+function stageOf(name: string): number {
+  if (protocols.has(name)) return 0;
+  const field = fieldInBits(name.replace(/\[.*$/, ''));
+  const fields = field ? [...fieldsNamed(name), field] : fieldsNamed(name);
+  const stage = [ETH_TYPE, NW_PROTO, ICMPV6_TYPE].findIndex((first) => fields.includes(first));
+  return stage < 0 ? 3 : stage;
 }
 
 /** A value of vlan_vid has the bit that says that there is a tag, unlike one of dl_vlan. */
@@ -82,6 +73,18 @@ export function checkVlanVid(field: Field, { value, mask }: Masked, at: Token): 
     `vlan_vid "${at.text}" without bit 0x1000`,
     `dl_vlan=${vid} or vlan_vid=0x${(vid | 0x1000).toString(16)}`,
   );
+}
+
+function addBits(builder: Builder, name: Token, value: Token): void {
+  const bits = parseSubfield(name);
+  const { field } = bits;
+  requireField(name, field, builder.build());
+  if (!field.maskable && !isWholeField(bits)) {
+    fail(name, `some bits of ${field.name}`, `${field.name} without a mask`);
+  }
+  if (field.onTag) builder.add(VLAN_TCI, TAGGED, name);
+  const what = `a number of ${bits.bits} bits`;
+  builder.add(field, placed(bits, parseLongNumber(value, what, ones(bits.bits))), name);
 }
 
 function addField(builder: Builder, name: Token, value: Token, ports: PortNumbers): void {
@@ -115,6 +118,8 @@ export function parseMatch(items: readonly Item[], ports: PortNumbers): Match {
       if (nwProto !== undefined) {
         builder.add(NW_PROTO, { value: Uint8Array.of(nwProto), mask: NW_PROTO.bits }, name);
       }
+    } else if (value && isBits(name.text)) {
+      addBits(builder, name, value);
     } else if (value) {
       addField(builder, name, value, ports);
     } else {

@@ -13,15 +13,16 @@ import {
   DROP_RESERVED_MULTICAST,
   DROP_RESUBMIT_LIMIT,
   DROP_TABLE_MISS,
+  KEY_SIZE,
   Key,
 } from '../datapath.ts';
 import { type Action, addsTag, type SetAction } from './action.ts';
 import { Emitter } from './emit.ts';
-import { meets } from './fields.ts';
 import type { Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
 import { type Bridge, forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
+import { meets } from './protocols.ts';
 import type { Rule, Tables } from './table.ts';
 
 export interface TranslationContext extends Bridge {
@@ -169,6 +170,9 @@ class Walk {
         break;
       case 'popVlan':
         packet.popTag();
+        break;
+      default:
+        throw new Error(`the action ${action.kind} is not supported by the translation yet`);
     }
   }
 
@@ -222,5 +226,5 @@ export function translate(key: Uint8Array, context: TranslationContext): Transla
   const { packet, emitter, rules, reason, hasFailed } = walk;
   const isDropped = hasFailed || emitter.outputs === 0;
   const program = isDropped ? Emitter.drop(reason) : emitter.finish();
-  return { mask: bytesOf(packet.seen), program, rules, senders: walk.senders };
+  return { mask: bytesOf(packet.seen).subarray(0, KEY_SIZE), program, rules, senders: walk.senders };
 }

@@ -2,8 +2,9 @@
  * How the values of fields are written: one reader and one printer for each kind of field.
  */
 import ipaddr from 'ipaddr.js';
+import { areEqual, fromNumber, ones, toNumber } from './bytes.ts';
 import type { Field, Kind } from './fields.ts';
-import { fail, parseNumber, part, suggestion, type Token, unquoted } from './syntax.ts';
+import { fail, parseLongNumber, parseNumber, part, suggestion, type Token, unquoted } from './syntax.ts';
 
 /** A value and the bits of it that count, as they stand in the field's key bytes. */
 export interface Masked {
@@ -18,6 +19,15 @@ export type PortNames = ReadonlyMap<number, { readonly name: string }>;
 /** OpenFlow numbers above this stand for something other than a port. */
 const PORT_MAX = 0xfeff;
 
+/** The switch itself, and the controller, as ports that a packet can come from. */
+export const LOCAL = 0xfffe;
+export const CONTROLLER = 0xfffd;
+const RESERVED = new Map([
+  ['LOCAL', LOCAL],
+  ['CONTROLLER', CONTROLLER],
+]);
+const reservedNames = new Map([...RESERVED].map(([name, number]) => [number, name]));
+
 const FRAGMENTS = new Map<string, readonly [value: number, mask: number]>([
   ['no', [0, 3]],
   ['yes', [1, 1]],
@@ -26,15 +36,21 @@ const FRAGMENTS = new Map<string, readonly [value: number, mask: number]>([
   ['not_later', [0, 2]],
 ]);
 
-/** Bit i of the TCP flags (RFC 9293 §3.1; `ns` is RFC 3540's). */
-const TCP_FLAGS = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr', 'ns', '[200]', '[400]', '[800]'];
+/** Bit i of the TCP flags (RFC 9293 §3.1; `ns` is RFC 3540's) and of a connection's state. */
+const FLAGS: Partial<Record<Kind, readonly string[]>> = {
+  tcpFlags: ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr', 'ns', '[200]', '[400]', '[800]'],
+  connection: ['new', 'est', 'rel', 'rpl', 'inv', 'trk', 'snat', 'dnat'],
+};
 
 /** @returns the number of a port given by number or name
  *  @throws FlowError */
 export function parsePort(token: Token, ports: PortNumbers): number {
-  if (/^\d/.test(token.text)) return parseNumber(token, 'a port number', PORT_MAX);
   const name = unquoted(token.text);
-  const number = ports.get(name);
+  const number = ports.get(name) ?? RESERVED.get(name.toUpperCase());
+  if (/^\d/.test(token.text)) {
+    const given = Number(token.text);
+    return reservedNames.has(given) ? given : parseNumber(token, 'a port number', PORT_MAX);
+  }
   if (number !== undefined) return number;
   const known = [...ports.keys()];
   const expected =
@@ -44,23 +60,23 @@ export function parsePort(token: Token, ports: PortNumbers): number {
 
 /** A port's name, quoted unless it is a letter followed by letters and digits; else its number. */
 export function printPort(port: number, names: PortNames | undefined): string {
-  const name = names?.get(port)?.name;
+  const name = names?.get(port)?.name ?? reservedNames.get(port);
   if (name === undefined) return String(port);
   return /^[a-z][a-z0-9]*$/i.test(name) ? name : `"${name}"`;
 }
 
-/** Number from and to the bytes of a field of at most four bytes. */
-const toNumber = (bytes: Uint8Array): number => bytes.reduce((sum, byte) => sum * 256 + byte, 0);
-const fromNumber = (value: number, bytes: number): Uint8Array =>
-  Uint8Array.from({ length: bytes }, (_, i) => Math.floor(value / 256 ** (bytes - 1 - i)));
-
-const widest = (field: Field): number => Math.floor(toNumber(field.bits) / 2 ** field.shift);
+/** The field's number from and to its bytes, with the zeros at its right. */
+const numberOf = (bytes: Uint8Array, { hostOrder }: Field): bigint => toNumber(bytes, hostOrder);
+const bytesOf = (value: bigint, { bytes, hostOrder }: Field): Uint8Array =>
+  fromNumber(value, bytes, hostOrder);
 
 function parseFieldNumber(token: Token, field: Field): Uint8Array {
-  const value = parseNumber(token, field.name, widest(field)) * 2 ** field.shift;
-  const stray = value & ~toNumber(field.bits);
+  const own = numberOf(field.bits, field);
+  const shift = BigInt(field.shift);
+  const value = parseLongNumber(token, field.name, own >> shift) << shift;
+  const stray = value & ~own;
   if (stray) fail(token, `"${token.text}"`, `${field.name} without bits 0x${stray.toString(16)}`);
-  return fromNumber(value, field.bytes);
+  return bytesOf(value, field);
 }
 
 function parseMac(token: Token): Uint8Array {
@@ -90,33 +106,36 @@ function parsePrefix(token: Token, bytes: number): Uint8Array {
 }
 
 /** `+syn-ack` says which flags must be set or clear, `syn|ack` gives them all, and so does a number. */
-function parseTcpFlags(token: Token, field: Field, maskToken: Token | undefined): Masked {
-  let value = 0;
-  let mask = 0;
+function parseFlags(token: Token, field: Field, maskToken: Token | undefined): Masked {
   if (/^\d/.test(token.text)) return parseMasked(token, maskToken, field, parseFieldNumber);
-  const flag = (name: string): number => {
-    const bit = TCP_FLAGS.indexOf(name);
-    if (bit < 0)
-      fail(token, `unknown TCP flag "${name}"${suggestion(name, TCP_FLAGS)}`, TCP_FLAGS.join(', '));
-    return 1 << bit;
+  const names = FLAGS[field.kind]!;
+  const flag = (name: string): bigint => {
+    const bit = names.indexOf(name);
+    if (bit < 0) {
+      fail(token, `unknown flag "${name}" of ${field.name}${suggestion(name, names)}`, names.join(', '));
+    }
+    return 1n << BigInt(bit);
   };
+  let value = 0n;
+  let mask = 0n;
   if (/^[+-]/.test(token.text)) {
     for (const [, sign, name] of token.text.matchAll(/([+-])([^+-]*)/g)) {
       const bit = flag(name!);
+      if (mask & bit) fail(token, `"${token.text}" with ${name} twice`, 'each flag once');
       mask |= bit;
       if (sign === '+') value |= bit;
     }
   } else {
     for (const name of token.text.split('|')) value |= flag(name);
-    mask = 0xfff;
+    mask = ones(names.length);
   }
-  return { value: fromNumber(value, 2), mask: fromNumber(mask, 2) };
+  return { value: bytesOf(value, field), mask: bytesOf(mask, field) };
 }
 
-function printTcpFlags({ value, mask }: Masked): string {
-  const [flags, care] = [toNumber(value), toNumber(mask)];
-  const named = TCP_FLAGS.map((name, bit) => ({ name, bit: 1 << bit }));
-  if (care !== 0xfff) {
+function printFlags({ value, mask }: Masked, field: Field): string {
+  const [flags, care] = [numberOf(value, field), numberOf(mask, field)];
+  const named = FLAGS[field.kind]!.map((name, bit) => ({ name, bit: 1n << BigInt(bit) }));
+  if (!areEqual(mask, field.bits)) {
     const cared = named.filter(({ bit }) => care & bit);
     return cared.map(({ name, bit }) => (flags & bit ? '+' : '-') + name).join('');
   }
@@ -163,10 +182,10 @@ export function parseValue(token: Token, field: Field, ports: PortNumbers): Mask
     case 'ipv6':
       return parseMasked(value, mask, field, parseIpv6, addressMask(parseIpv6));
     case 'tcpFlags':
-      return parseTcpFlags(value, field, mask);
+    case 'connection':
+      return parseFlags(value, field, mask);
     case 'port':
-      // The key has the port in host order, which is WebAssembly's little-endian.
-      return { value: fromNumber(parsePort(value, ports), 4).reverse(), mask: field.bits };
+      return { value: bytesOf(BigInt(parsePort(value, ports)), field), mask: field.bits };
     case 'fragment': {
       const pair = FRAGMENTS.get(value.text);
       if (!pair || mask) fail(token, `"${token.text}"`, `one of ${[...FRAGMENTS.keys()].join(', ')}`);
@@ -175,13 +194,14 @@ export function parseValue(token: Token, field: Field, ports: PortNumbers): Mask
   }
 }
 
-const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i]);
-
 const printMac = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 const printIpv4 = (bytes: Uint8Array): string => bytes.join('.');
 const printIpv6 = (bytes: Uint8Array): string => new ipaddr.IPv6([...bytes]).toRFC5952String();
-const printHex = (value: number): string => `0x${value.toString(16).padStart(4, '0')}`;
+
+/** In hexadecimal, of at least so many digits; without any, zero is just that. */
+export const printHex = (value: bigint, digits = 0): string =>
+  value === 0n && digits === 0 ? '0' : `0x${value.toString(16).padStart(digits, '0')}`;
 
 /** The length of a mask that is a prefix, else undefined. */
 function prefixLength(mask: Uint8Array): number | undefined {
@@ -190,29 +210,43 @@ function prefixLength(mask: Uint8Array): number | undefined {
   return length < 0 ? bits.length : bits.indexOf('1', length) < 0 ? length : undefined;
 }
 
-const printers: Readonly<Record<Kind, (value: Uint8Array, field: Field) => string>> = {
-  decimal: (value, field) => String(toNumber(value) / 2 ** field.shift),
-  hex: (value) => printHex(toNumber(value)),
+const printNumber = (value: Uint8Array, field: Field): string =>
+  String(numberOf(value, field) >> BigInt(field.shift));
+
+const printers: Readonly<Record<Kind, (value: Uint8Array, field: Field, digits: number) => string>> = {
+  decimal: printNumber,
+  hex: (value, field, digits) => printHex(numberOf(value, field), digits),
   mac: printMac,
   ipv4: printIpv4,
   ipv6: printIpv6,
-  port: (value) => String(toNumber(value.toReversed())),
-  fragment: (value) => String(value[0]),
-  tcpFlags: (value) => String(toNumber(value)),
+  port: printNumber,
+  fragment: printNumber,
+  tcpFlags: printNumber,
+  connection: printNumber,
 };
 
-/** Prints what `parseValue` reads: the value alone when the mask is the whole field. */
-export function printValue(masked: Masked, field: Field, names?: PortNames): string {
+/**
+ * Prints what `parseValue` reads: the value alone when the mask is the whole field.
+ * @param inMatch where some numbers have leading zeros, and ports with a mask are hexadecimal
+ */
+export function printValue(masked: Masked, field: Field, names?: PortNames, inMatch = false): string {
   const { value, mask } = masked;
-  if (field.kind === 'port') return printPort(toNumber(value.toReversed()), names);
-  if (field.kind === 'tcpFlags') return printTcpFlags(masked);
+  if (field.kind === 'port') return printPort(Number(numberOf(value, field)), names);
+  if (FLAGS[field.kind]) return printFlags(masked, field);
   if (field.kind === 'fragment') {
     const known = [...FRAGMENTS].find(([, pair]) => pair[0] === value[0] && pair[1] === mask[0]);
     if (known) return known[0];
   }
-  const print = (bytes: Uint8Array) => printers[field.kind](bytes, field);
-  if (same(mask, field.bits)) return print(value);
-  if (field.kind === 'decimal') return `0x${toNumber(value).toString(16)}/0x${toNumber(mask).toString(16)}`;
+  const print = (bytes: Uint8Array) => printers[field.kind](bytes, field, inMatch ? field.digits : 0);
+  if (areEqual(mask, field.bits)) return print(value);
+  if (field.kind === 'decimal') {
+    const hex = (bytes: Uint8Array) => `0x${numberOf(bytes, field).toString(16)}`;
+    return `${inMatch ? hex(value) : print(value)}/${hex(mask)}`;
+  }
   const prefix = field.kind === 'ipv4' || field.kind === 'ipv6' ? prefixLength(mask) : undefined;
   return `${print(value)}/${prefix ?? print(mask)}`;
 }
+
+/** The same as it is printed in a match. */
+export const printMatchValue = (masked: Masked, field: Field, names?: PortNames): string =>
+  printValue(masked, field, names, true);
