@@ -2,7 +2,7 @@
  * Installs and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back two
  * epochs later. Called by handler threads only.
  */
-import { OP_DROP, OP_END, OP_NEXT, OP_OUTPUT, OP_PUSH_VLAN, OP_SET } from '../action/opcode';
+import { OP_END, OP_NEXT, operationWords } from '../action/opcode';
 import { FLOW_COUNTERS_STRIDE } from '../counters';
 import { ArenaMap, map, NONE } from '../memory/arena';
 import { advance, currentEpoch } from '../memory/epoch';
@@ -63,11 +63,6 @@ function clearCounters(number: u32): void {
     const at = map.flowCounters + <usize>((thread * map.flowCount + number) * FLOW_COUNTERS_STRIDE);
     memory.fill(at, 0, FLOW_COUNTERS_STRIDE);
   }
-}
-
-function operationWords(operation: u32): u32 {
-  if (operation == OP_SET) return 4;
-  return operation == OP_OUTPUT || operation == OP_PUSH_VLAN || operation == OP_DROP ? 2 : 1;
 }
 
 /** Copies a program, going on in blocks where it does not fit; false, with nothing held, when they run out. */
