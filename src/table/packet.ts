@@ -5,7 +5,7 @@
  * or written by an action, and then the same for every packet that takes this way. Whatever decision
  * rests on a bit of the first kind makes that bit part of the megaflow's mask.
  */
-import { Key, VLAN_PRESENT } from '../datapath.ts';
+import { KEY_SIZE, Key, VLAN_PRESENT } from '../datapath.ts';
 import { bytesOf, KEY_WORDS, wordsOf } from './match.ts';
 import { ETH_IPV4, ETH_IPV6 } from './protocols.ts';
 
@@ -51,6 +51,8 @@ export class Packet {
     this.isIp = this.ethType === ETH_IPV4 || this.ethType === ETH_IPV6;
     const tci = this.words[TCI_WORD]! & TCI_BITS;
     if (tci & PRESENT) this.tags.push({ tpid: 0, tci, written: 0 });
+    // What is not the packet's own is known from the start.
+    this.written.fill(0xffff_ffff, KEY_SIZE / 4);
     // What the other bits of the key mean depends on these, so every megaflow matches them.
     this.seen[0] = 0xffff_ffff;
     this.seen[TCI_WORD] = TYPE_BITS;

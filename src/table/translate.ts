@@ -126,24 +126,9 @@ class Walk {
     const { packet } = this;
     const realIngress = packet.inPort;
     packet.inPort = ingress;
-    const rule = this.#context.tables.rules(table).find((candidate) => this.#matches(candidate));
+    const rule = this.#context.tables.lookUp(table, packet);
     packet.inPort = realIngress;
     return rule;
-  }
-
-  /** Whether a rule matches, with what that rests on noted as seen. */
-  #matches({ match: { words, value, mask } }: Rule): boolean {
-    const { packet } = this;
-    let differing = -1;
-    for (const word of words) {
-      const difference = (packet.words[word]! ^ value[word]!) & mask[word]!;
-      if (difference === 0) continue;
-      if (packet.isSettled(word, difference)) return false;
-      if (differing < 0) differing = word;
-    }
-    if (differing >= 0) packet.look(differing, mask[differing]!);
-    else for (const word of words) packet.look(word, mask[word]!);
-    return differing < 0;
   }
 
   #do(action: Exclude<Action, { kind: 'goto' | 'resubmit' }>): void {

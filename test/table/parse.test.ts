@@ -96,7 +96,11 @@ const mistakes: [text: string, column: number, message: RegExp][] = [
   ['ip,out_port=3,actions=1', 4, /"out_port" in a flow/],
   ['priority=10', 12, /the end of the flow; expected "actions="/],
   ['tp_dst=80,actions=1', 1, /"tp_dst" without tcp or tcp6 or udp or udp6 or sctp/],
-  ['nw_src=1.2.3.4,actions=1', 1, /"nw_src" without ip or arp or rarp; expected ip or arp or rarp in the match/],
+  [
+    'nw_src=1.2.3.4,actions=1',
+    1,
+    /"nw_src" without ip or arp or rarp; expected ip or arp or rarp in the match/,
+  ],
   ['ip,ip_src=1.2.3,actions=1', 11, /"1.2.3"; expected an IPv4 address/],
   ['ip,nw_src=10.0.0.0/33,actions=1', 20, /a prefix length from 0 to 32/],
   ['ip,nw_tos=3,actions=1', 11, /nw_tos without bits 0x3/],
