@@ -29,6 +29,7 @@
  */
 import { Key } from '../datapath.ts';
 import type { Action } from './action.ts';
+import { swap32 } from './bytes.ts';
 import { Pipeline } from './fields.ts';
 import type { Match } from './match.ts';
 import { Prefixes } from './prefixes.ts';
@@ -77,10 +78,6 @@ const hasPrefixes = (at: number): boolean =>
   at === PORTS ||
   (at >= word(Key.nwSrc) && at <= word(Key.ipv6Dst12)) ||
   (at >= word(Key.ndTarget) && at <= word(Key.ndTarget12));
-
-/** A word in memory as a number in network order, and back. */
-const swap32 = (bits: number): number =>
-  (bits << 24) | ((bits & 0xff00) << 8) | ((bits >>> 8) & 0xff00) | (bits >>> 24);
 
 /** The first `length` bits of a word in memory, in the order in which they are sent. */
 const prefixMask = (length: number): number => swap32(length === 0 ? 0 : -1 << (32 - length));
@@ -172,7 +169,7 @@ class Subtable<R extends Candidate> {
     }
     const branched = this.#at(value, above.position);
     above.children.delete(branched);
-    above.prefixes?.remove(swap32(branched));
+    above.prefixes?.remove(swap32(branched) | 0);
     if (above.children.size === 1) this.#link(aboveThat, above.children.values().next().value!, value);
   }
 
@@ -186,7 +183,7 @@ class Subtable<R extends Candidate> {
       if ('rules' in node) return node.rules;
       const at = this.#words[node.position]!;
       const own = packet.words[at]! & this.#mask[at]!;
-      const bits = node.prefixes ? prefixMask(node.prefixes.bitsToTell(swap32(own))) : 0xffff_ffff;
+      const bits = node.prefixes ? prefixMask(node.prefixes.bitsToTell(swap32(own) | 0)) : 0xffff_ffff;
       packet.look(at, this.#mask[at]! & bits);
       from = node.position + 1;
       node = node.children.get(own);
@@ -239,7 +236,7 @@ class Subtable<R extends Candidate> {
     }
     const own = this.#at(value, above.position);
     above.children.set(own, node);
-    above.prefixes?.add(swap32(own));
+    above.prefixes?.add(swap32(own) | 0);
   }
 
   #findBest(): R {

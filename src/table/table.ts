@@ -4,6 +4,7 @@
  * Rules of one table are tried by priority, and among equals the oldest first. OVS leaves that last case
  * open; here it is decided so that a packet's fate never depends on chance.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Action } from './action.ts';
 import { Classifier, isBefore, type Subject } from './classifier.ts';
 import type { Flow, FlowChange, FlowFilter } from './parse.ts';
@@ -53,13 +54,18 @@ class Table {
     this.#ordered = undefined;
   }
 
+  /** The rule with a flow's match and priority. */
+  find(flow: Flow): Rule | undefined {
+    return this.#unique.get(uniqueKey(flow));
+  }
+
   lookUp(packet: Subject): Rule | undefined {
     return this.#classifier.lookUp(packet);
   }
 }
 
 const NO_RULES: readonly Rule[] = [];
-const uniqueKey = ({ priority, match }: Rule): string => `${priority} ${match.identity}`;
+const uniqueKey = ({ priority, match }: Flow): string => `${priority} ${match.identity}`;
 
 export class Tables {
   /** Goes up at each change: what was translated before may be out of date. */
@@ -142,6 +148,26 @@ export class Tables {
     this.#size -= selected.length;
     if (selected.length > 0) this.generation++;
     return selected.length;
+  }
+
+  /**
+   * Whether a learn action may add a flow when so many that it made may be in force (0: any number): those of
+   * its table with its cookie. One that is there already is no further one.
+   */
+  hasRoomToLearn(flow: Flow, limit: number): boolean {
+    const table = this.#tables.get(flow.table);
+    if (limit === 0 || !table || table.find(flow)) return true;
+    return table.rules.filter(({ cookie }) => cookie === flow.cookie).length < limit;
+  }
+
+  /** Adds a learned flow, or gives the rule with its match and priority its actions. */
+  learn(flow: Flow, nowMs: number): void {
+    const rule = this.#tables.get(flow.table)?.find(flow);
+    if (!rule) this.add([flow], nowMs);
+    else if (!isDeepStrictEqual(rule.actions, flow.actions)) {
+      rule.actions = flow.actions;
+      this.generation++;
+    }
   }
 
   /** The rules that a filter selects loosely, or all: by table, then in the order in which they are tried. */

@@ -6,10 +6,11 @@ import { MacTable } from '../../src/table/mac.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/table.ts';
 import { translate } from '../../src/table/translate.ts';
+import { contextOf } from './context.ts';
 import { execute, interpret } from './naive.ts';
 import { flowText, keyOf, packetAndKin, stations } from './packets.ts';
 
-const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}` }]));
+const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}`, up: true }]));
 const numbers = new Set(ports.keys());
 
 const macs = new MacTable(8192, 300_000);
@@ -28,7 +29,7 @@ test('every packet that a megaflow lets in fares as the tables say', () => {
       tables.add(parseFlows(lines.join('\n')), 0);
       for (const { packet, kin } of groups) {
         const key = keyOf(packet);
-        const { mask, program } = translate(key, { tables, macs, ports, nowMs: 0, learn: false });
+        const { mask, program } = translate(key, contextOf({ tables, macs, ports }));
         for (const description of [packet, ...kin]) {
           const other = keyOf(description);
           if (!other.every((byte, i) => ((byte ^ key[i]!) & mask[i]!) === 0)) continue;

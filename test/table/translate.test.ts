@@ -10,21 +10,23 @@ import {
   OP_DROP,
   OP_END,
 } from '../../src/datapath.ts';
+import type { Translation } from '../../src/table/context.ts';
 import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/table.ts';
-import { type Translation, translate } from '../../src/table/translate.ts';
+import { translate } from '../../src/table/translate.ts';
+import { contextOf } from './context.ts';
 import { keyOf } from './packets.ts';
 
-const ports = new Map([1, 2, 3, 10].map((number) => [number, { name: `p${number}` }]));
+const ports = new Map([1, 2, 3, 10].map((number) => [number, { name: `p${number}`, up: true }]));
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
 
 function run(flows: string, packet: string, macs = new MacTable(8192, 300_000), learn = true): Translation {
   const tables = new Tables();
   tables.add(parseFlows(flows), 0);
-  return translate(keyOf(packet), { tables, macs, ports, nowMs: 0, learn });
+  return translate(keyOf(packet), contextOf({ tables, macs, ports, learn }));
 }
 
 /** The megaflow as text, ports by number. */
