@@ -10,7 +10,6 @@
  * about it needs no copy of the packet, and stands in the program around it like any other operations.
  */
 import {
-  KEY_SIZE,
   Key,
   MAX_NESTING,
   OP_CLONE,
@@ -35,15 +34,19 @@ import {
 import { swap16, swap32 } from './bytes.ts';
 import { type Entry, LABEL_WORD, NETWORK_WORDS, type Packet, TCI_WORD } from './packet.ts';
 
-const FLOW_KEY_WORDS = KEY_SIZE / 4;
 const ETHERNET_WORDS = [2, 3, 4];
 /** The TCP flags are never set, and the inner tag shares their word. */
 const SETTABLE_WORDS = NETWORK_WORDS.filter((word) => word !== Key.tcpFlags >> 2);
 
+/** A word of the packet, and which bits the program has set. */
+interface SentWord {
+  readonly bits: number;
+  readonly set: number;
+}
+
 interface Sent {
-  readonly words: Uint32Array;
-  /** Bits that the program has set. */
-  readonly set: Uint32Array;
+  /** Words that are not as the packet brought them. */
+  readonly words: Map<number, SentWord>;
   /** As in `Packet`; bits in `written` are those that the program has set. */
   tags: readonly Entry[];
   labels: readonly Entry[];
@@ -78,12 +81,7 @@ export class Emitter {
 
   constructor(packet: Packet) {
     this.#packet = packet;
-    this.#sent = {
-      words: packet.words.slice(0, FLOW_KEY_WORDS),
-      set: new Uint32Array(FLOW_KEY_WORDS),
-      tags: packet.tags,
-      labels: packet.labels,
-    };
+    this.#sent = { words: new Map(), tags: packet.tags, labels: packet.labels };
   }
 
   /** How many operations took the packet or a copy of it. */
@@ -163,8 +161,9 @@ export class Emitter {
 
   /** The whole program. Packets that nothing takes are dropped for a reason. */
   finish(reason: number): Uint32Array {
-    const end = this.#takers > 0 ? [OP_END] : [OP_DROP, reason, OP_END];
-    return Uint32Array.from([...this.#program, ...end]);
+    if (this.#takers === 0) this.drop(reason);
+    this.#write(OP_END);
+    return new Uint32Array(this.#program);
   }
 
   static drop(reason: number): Uint32Array {
@@ -175,7 +174,7 @@ export class Emitter {
   #nested(write: () => void): number[] {
     const { program, sent, words } = { program: this.#program, sent: this.#sent, words: this.#words };
     this.#program = [];
-    this.#sent = { ...sent, words: sent.words.slice(), set: sent.set.slice() };
+    this.#sent = { ...sent, words: new Map(sent.words) };
     this.#nesting++;
     // Nesting that is too deep stays counted, so that `isTooLong` says so.
     if (!this.isTooLong) {
@@ -210,29 +209,29 @@ export class Emitter {
     this.#commitTags();
     for (const word of ETHERNET_WORDS) this.#commitWord(word, words, written);
     const common = commonEntries(this.#sent.labels, labels);
-    this.#popLabels(common);
+    if (labels !== this.#sent.labels) this.#popLabels(common);
     const header = inner ?? this.#packet;
     if (common === 0 && !isOpaque) {
       for (const word of SETTABLE_WORDS) this.#commitWord(word, header.words, header.written);
     }
-    this.#commitLabels(common);
+    if (labels !== this.#sent.labels) this.#commitLabels(common);
   }
 
   #commitWord(word: number, words: Uint32Array, written: Uint32Array): void {
     const wanted = written[word]!;
     if (wanted === 0) return;
-    const { words: sent, set } = this.#sent;
-    const certain = this.#packet.seen[word]! | set[word]!;
-    const differs = words[word]! ^ sent[word]!;
+    const { bits, set } = this.#sent.words.get(word) ?? { bits: this.#packet.brought(word), set: 0 };
+    const certain = this.#packet.seen[word]! | set;
+    const differs = words[word]! ^ bits;
     if ((wanted & (differs | ~certain)) === 0) return;
     this.#change(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted);
-    sent[word] = words[word]!;
-    set[word]! |= wanted;
+    this.#sent.words.set(word, { bits: words[word]!, set: set | wanted });
   }
 
   /** Only the outermost tag is ever changed, so what differs is always above what does not. */
   #commitTags(): void {
     const { tags } = this.#packet;
+    if (tags === this.#sent.tags) return;
     const common = commonEntries(this.#sent.tags, tags);
     for (let i = this.#sent.tags.length; i > common; i--) this.#change(OP_POP_VLAN);
     const [top, ...below] = common > 0 ? this.#sent.tags.slice(-common) : [];

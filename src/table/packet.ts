@@ -17,12 +17,13 @@
  */
 import { KEY_SIZE, Key, VLAN_PRESENT } from '../datapath.ts';
 import { swap16, swap32 } from './bytes.ts';
-import type { Field, Subfield } from './fields.ts';
-import { bytesOf, KEY_WORDS, wordsOf } from './match.ts';
+import { type Field, type Subfield, TABLE_KEY_SIZE } from './fields.ts';
+import { bytesOf, KEY_WORDS } from './match.ts';
 import { ETH_IPV4, ETH_IPV6, ETH_MPLS, ETH_MPLS_MULTICAST } from './protocols.ts';
 import { placed, readSubfield } from './subfield.ts';
 
 const ALL = 0xffff_ffff;
+const FLOW_KEY_WORDS = KEY_SIZE / 4;
 export const TCI_WORD = Key.vlanTci >> 2; // its low half; the high half is the Ethernet type
 export const TCI_BITS = 0xffff;
 const INNER_TCI_WORD = Key.innerTci >> 2; // its high half; the low half is the TCP flags
@@ -40,7 +41,7 @@ const DISCOVERY_WORDS = [Key.ndTarget >> 2, Key.ndTllLow >> 2] as const;
 export const LABEL_WORD = Key.nwSrc >> 2;
 
 /** The words of the network and transport headers; of the one with the TCP flags only those. */
-export const NETWORK_WORDS: readonly number[] = [...Array(KEY_SIZE / 4).keys()].filter(
+export const NETWORK_WORDS: readonly number[] = [...Array(FLOW_KEY_WORDS).keys()].filter(
   (word) =>
     (word >= PROTO_WORD && word < RECIRCULATION_WORD) ||
     word === Key.ipv6Label >> 2 ||
@@ -65,10 +66,9 @@ interface Place {
   readonly bits: number;
 }
 
-const TAG_PLACES: readonly Place[] = [
-  { word: TCI_WORD, shift: 0, bits: TCI_BITS },
-  { word: INNER_TCI_WORD, shift: 16, bits: TCI_BITS },
-];
+const OUTER_TAG: Place = { word: TCI_WORD, shift: 0, bits: TCI_BITS };
+const INNER_TAG: Place = { word: INNER_TCI_WORD, shift: 16, bits: TCI_BITS };
+const TAG_PLACES: readonly Place[] = [OUTER_TAG, INNER_TAG];
 const LABEL_PLACES: readonly Place[] = [0, 1, 2].map((i) => ({ word: LABEL_WORD + i, shift: 0, bits: ALL }));
 
 /** A VLAN tag or label stack entry. It never changes: what an action makes of it is another with its number. */
@@ -83,6 +83,8 @@ export interface Entry {
   /** Where the packet brought it. */
   readonly origin: Place | undefined;
 }
+
+const NO_ENTRIES: readonly Entry[] = [];
 
 /** A header that labels hide. */
 interface Hidden {
@@ -104,9 +106,9 @@ export class Packet {
   /** The table key as it is now. */
   readonly words: Uint32Array;
   /** Bits of `words` that are the same in all packets that take this way, because actions wrote them. */
-  readonly written = new Uint32Array(KEY_WORDS);
-  /** Bits of the packet as it came in that decided something: the megaflow's mask. */
-  readonly seen = new Uint32Array(KEY_WORDS);
+  readonly written: Uint32Array;
+  /** Bits of the flow key as the packet brought it that decided something: the megaflow's mask. */
+  readonly seen = new Uint32Array(FLOW_KEY_WORDS);
   tags: readonly Entry[];
   labels: readonly Entry[];
   inner: Hidden | undefined;
@@ -120,15 +122,21 @@ export class Packet {
   /** Whether tags or labels may stand elsewhere than where the packet brought them. */
   #isMoved = false;
   #entries = 0;
+  readonly #key: Uint8Array;
 
-  /** @param key KEY_SIZE bytes */
+  /** @param key KEY_SIZE bytes; they must stay the same while the packet is used */
   constructor(key: Uint8Array) {
-    this.words = wordsOf(key);
+    this.#key = key;
+    // One buffer for both: buffers are what takes most of the time of a simple translation.
+    const buffer = new ArrayBuffer(2 * TABLE_KEY_SIZE);
+    new Uint8Array(buffer).set(key);
+    this.words = new Uint32Array(buffer, 0, KEY_WORDS);
+    this.written = new Uint32Array(buffer, TABLE_KEY_SIZE, KEY_WORDS);
     this.ethType = swap16(this.words[TCI_WORD]! >>> 16);
-    this.tags = TAG_PLACES.map((place) => this.#brought(place));
-    this.labels = this.isMpls ? LABEL_PLACES.map((place) => this.#brought(place)) : [];
+    this.tags = [this.#entryAt(OUTER_TAG), this.#entryAt(INNER_TAG)];
+    this.labels = this.isMpls ? LABEL_PLACES.map((place) => this.#entryAt(place)) : NO_ENTRIES;
     // What is behind the datapath's key is known from the start.
-    this.written.fill(ALL, KEY_SIZE / 4);
+    for (let word = FLOW_KEY_WORDS; word < KEY_WORDS; word++) this.written[word] = ALL;
     // What the other bits of the key mean depends on these, so every megaflow matches them.
     this.seen[0] = ALL;
     this.seen[TCI_WORD] = TYPE_BITS;
@@ -151,6 +159,12 @@ export class Packet {
 
   get isMpls(): boolean {
     return isMplsType(this.ethType);
+  }
+
+  /** A word of the key as the packet brought it. */
+  brought(word: number): number {
+    const [a, b, c, d] = this.#key.subarray(4 * word, 4 * word + 4);
+    return (a! | (b! << 8) | (c! << 16) | (d! << 24)) >>> 0;
   }
 
   /** Notes that bits of a word decided something. */
@@ -304,7 +318,7 @@ export class Packet {
     }
   }
 
-  #brought(origin: Place): Entry {
+  #entryAt(origin: Place): Entry {
     const bits = (this.words[origin.word]! >>> origin.shift) & origin.bits;
     return { number: this.#entries++, type: 0, bits: bits >>> 0, written: 0, origin };
   }

@@ -6,10 +6,8 @@
  * tables looks at goes into the mask (`classifier.ts` says what a look-up looks at), and what actions wrote
  * is known and costs nothing (`packet.ts`).
  */
-import { KEY_SIZE } from '../datapath.ts';
 import type { Translation, TranslationContext } from './context.ts';
 import { Emitter } from './emit.ts';
-import { bytesOf } from './match.ts';
 import { Walk } from './walk.ts';
 
 /**
@@ -21,5 +19,5 @@ export function translate(key: Uint8Array, context: TranslationContext): Transla
   walk.run();
   const { packet, emitter, rules, senders, learned, reason } = walk;
   const program = walk.hasFailed ? Emitter.drop(reason) : emitter.finish(reason);
-  return { mask: bytesOf(packet.seen).subarray(0, KEY_SIZE), program, rules, senders, learned };
+  return { mask: new Uint8Array(packet.seen.buffer), program, rules, senders, learned };
 }
