@@ -66,7 +66,7 @@ export type LearnSpec =
 
 export type Action =
   | { readonly kind: 'output'; readonly port: number; readonly maxLength?: number }
-  | { readonly kind: 'outputField'; readonly source: Subfield; readonly maxLength?: number }
+  | { readonly kind: 'outputField'; readonly source: Subfield }
   | { readonly kind: 'inPort'; readonly maxLength?: number }
   | { readonly kind: 'local'; readonly maxLength?: number }
   | { readonly kind: 'flood' | 'all' | 'normal' }
@@ -79,7 +79,7 @@ export type Action =
   | { readonly kind: 'pushVlan'; readonly tpid: number }
   | { readonly kind: 'popVlan' }
   | { readonly kind: 'pushMpls' | 'popMpls'; readonly ethType: number }
-  /** A packet whose time to live is up goes to these controllers; `dec_ttl` alone means controller 0. */
+  /** A packet whose time to live is up goes to these controllers; none are named: to controller 0. */
   | { readonly kind: 'decTtl'; readonly controllers: readonly number[] }
   | { readonly kind: 'decMplsTtl' }
   /** Looks the packet up again, in `table` (default: the same one), as if it had come in on `port`. */
@@ -100,3 +100,7 @@ export type Action =
 /** The `mod_vlan_…` actions and setting the whole TCI tag a packet that has no tag. */
 export const addsTag = ({ spelling, field }: SetAction): boolean =>
   spelling !== 'set_field' || field.name === 'vlan_tci';
+
+/** Whether a list, or one inside it, has an action as wanted. */
+export const includesAction = (actions: readonly Action[], wanted: (action: Action) => boolean): boolean =>
+  actions.some((action) => wanted(action) || ('actions' in action && includesAction(action.actions, wanted)));

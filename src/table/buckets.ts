@@ -1,5 +1,5 @@
 /** Which buckets of a group a packet may take. */
-import type { TranslationContext } from './context.ts';
+import type { TranslationContext } from './translation.ts';
 import type { Bucket, Group, Selection } from './group.ts';
 import type { Packet } from './packet.ts';
 

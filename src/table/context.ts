@@ -1,94 +1,88 @@
 /**
- * What the translation is given, and what it gives.
- *
- * Some of what the tables say takes effect only later: a packet-in needs to be described when the packet is
- * there, a packet that goes round needs its way through the tables back, a bucket counts. Programs name such
- * things by number. The context hands the numbers out and keeps what they stand for, at least while a megaflow
- * in force has the number. Equal things must get equal numbers, or every check of a megaflow would find it
- * changed. There may be no number left; then the packet is dropped, or the bucket not counted.
+ * What the parser of actions knows where an action stands: of the packets that come there, and of what may
+ * stand there.
  */
-import type { Action, ControllerAction, LearnAction, SampleAction } from './action.ts';
-import type { Group } from './group.ts';
-import type { Sighting } from './mac.ts';
-import type { Bridge } from './normal.ts';
-import type { Flow } from './parse.ts';
-import type { Rule, Tables } from './table.ts';
+import { type Field, fieldNames, fieldsNamed } from './fields.ts';
+import type { Match } from './match.ts';
+import { meets, PROTOCOLS } from './protocols.ts';
+import { fail, suggestion, type Token } from './syntax.ts';
+import type { PortNumbers } from './values.ts';
 
-export interface TranslationContext extends Bridge {
-  readonly tables: Tables;
-  readonly groups: { get(id: number): Group | undefined };
-  /** The datapath's meter of an OpenFlow meter. */
-  readonly meters: { get(id: number): number | undefined };
-  /** The operand of OP_CONTROLLER for a packet that goes to controllers or collectors. */
-  punt(punt: Punt): number | undefined;
-  /** The operand of OP_TALLY that counts what a bucket takes. */
-  tally(group: number, bucket: number): number | undefined;
-  /** The operand of OP_RECIRCULATE, not 0, for a packet that is to go on from here after another round. */
-  freeze(frozen: Frozen): number | undefined;
-  /** What a number was given for; undefined when that is forgotten. */
-  thaw(recirculation: number): Frozen | undefined;
+/** What is said of packets' protocols. `isAny`: nothing is, and whoever lacks a field is left alone. */
+export interface Known {
+  ethType: number | undefined;
+  nwProto: number | undefined;
+  icmpType: number | undefined;
+  readonly isAny?: boolean;
 }
 
-/** Where the packet was when it was sent to a controller or a collector. */
-interface PuntedFrom {
+export interface Context extends Known {
+  readonly ports: PortNumbers;
+  /** A flow's list has instructions, in order; a nested list and a bucket have actions alone. */
+  readonly place: 'flow' | 'actionSet' | 'nested' | 'bucket';
+  /** The flow's. */
   readonly table: number;
-  readonly cookie: bigint;
-}
-
-export interface PacketIn extends PuntedFrom {
-  readonly kind: 'packetIn';
-  readonly reason: ControllerAction['reason'];
-  readonly maxLength: number;
-  readonly controller: number;
-  readonly userdata?: Uint8Array;
-  /** A number of `freeze`: the packet waits there for the controller to resume it. */
-  readonly continuation?: number;
-}
-
-export interface Sampled extends PuntedFrom {
-  readonly kind: 'sample';
-  readonly sample: SampleAction;
-}
-
-export type Punt = PacketIn | Sampled;
-
-/** A list of actions and how far they are done. */
-export interface Visit extends PuntedFrom {
-  readonly actions: readonly Action[];
-  next: number;
-  /** How many resubmits to the same or an earlier table led here, one inside another. */
+  /** Lists around this one. */
   readonly depth: number;
+  /** Tags that the packet is known to have. */
+  tags: number;
 }
 
-/** All that a packet's way through the tables has beside the packet. Plain data; it does not change. */
-export interface Frozen {
-  /** What is left to do, innermost last. */
-  readonly visits: readonly Readonly<Visit>[];
-  /** The table key behind the flow key. */
-  readonly pipeline: Uint8Array;
-  /** When an action changed it. */
-  readonly inPort: number | undefined;
-  readonly stack: readonly bigint[];
-  readonly actionSet: readonly Action[];
-  /** Whether the action set is carried out at the end. */
-  readonly isWhole: boolean;
+const UNKNOWN = { ethType: undefined, nwProto: undefined, icmpType: undefined };
+
+/** For the actions of a flow. */
+export function flowContext(match: Match, table: number, isTagged: boolean, ports: PortNumbers): Context {
+  const { ethType, nwProto, icmpType } = match;
+  return { ethType, nwProto, icmpType, ports, table, place: 'flow', depth: 0, tags: isTagged ? 1 : 0 };
 }
 
-/** A flow that a learn action made from a packet. */
-export interface Learned {
-  readonly flow: Flow;
-  readonly action: LearnAction;
+/** For the actions of a group's bucket, which any packet may reach. */
+export const bucketContext = (ports: PortNumbers): Context => ({
+  ...UNKNOWN,
+  isAny: true,
+  ports,
+  table: 0,
+  place: 'bucket',
+  depth: 0,
+  tags: 1,
+});
+
+/** For a list inside an action; what happens there changes nothing for the actions behind it. */
+export const nestedContext = (around: Context, place: 'actionSet' | 'nested'): Context => ({
+  ...around,
+  place,
+  depth: around.depth + 1,
+});
+
+/** A flow to be learned, of which nothing is said yet. */
+export const unknownPacket = (): Known => ({ ...UNKNOWN });
+
+export const hasField = (known: Known, { requires }: Field): boolean =>
+  known.isAny === true || meets(requires, known.ethType, known.nwProto, known.icmpType);
+
+/** @throws FlowError when nothing says that packets have the field */
+export function requireField(name: Token, field: Field, known: Known): void {
+  const needed = field.requires?.name;
+  if (!hasField(known, field)) fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
 }
 
-export interface Translation {
-  /** KEY_SIZE bytes; a packet is in the megaflow when its key equals the translated one in these bits. */
-  readonly mask: Uint8Array;
-  /** An action program as in `opcode.ts`. */
-  readonly program: Uint32Array;
-  /** The rules hit, in order and with repeats. */
-  readonly rules: Rule[];
-  /** What NORMAL learns from its packets. */
-  readonly senders: Sighting[];
-  /** What learn actions add with each of its packets. */
-  readonly learned: Learned[];
+/** What else may stand before `actions=`; only for suggestions. */
+const PROPERTIES = ['table', 'priority', 'cookie', 'actions', 'idle_timeout', 'hard_timeout', 'importance'];
+
+/**
+ * The field that a name means for packets of which this is known.
+ * @throws FlowError when there is no such field, or nothing says that packets have it
+ */
+export function resolveField(name: Token, known: Known): Field {
+  const candidates = fieldsNamed(name.text);
+  if (candidates.length === 0) {
+    const protocols = PROTOCOLS.flatMap(({ names }) => names);
+    const near = suggestion(name.text, [...fieldNames(), ...protocols, ...PROPERTIES]);
+    fail(name, `unknown field "${name.text}"${near}`, 'a match field or "actions="');
+  }
+  const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');
+  return (
+    candidates.find((field) => hasField(known, field)) ??
+    fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`)
+  );
 }

@@ -78,7 +78,7 @@ export interface Field {
   /** The bytes are in the machine's order: little-endian. */
   readonly hostOrder: boolean;
   readonly kind: Kind;
-  /** Hexadecimal digits that are printed at least. */
+  /** Hexadecimal digits that a match is printed with at least. */
   readonly digits: number;
   readonly requires: Prerequisite | undefined;
   /** Only tagged packets have it; a match on it implies the tag. */

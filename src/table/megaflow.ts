@@ -12,7 +12,7 @@ import { fieldOf } from './fields.ts';
 import { KEY_WORDS, Match, wordsOf } from './match.ts';
 import { TCI_WORD } from './packet.ts';
 import { meets } from './protocols.ts';
-import { type PortNames, printPort, printValue } from './values.ts';
+import { type PortNames, printMatchValue, printPort } from './values.ts';
 
 /** The parts of each group and their fields. A packet has the group when it has the first field. */
 const GROUPS = Object.entries({
@@ -60,8 +60,8 @@ function printVlan(match: Match): string[] {
   if (mask & PRESENT && !(match.value[TCI_WORD]! & PRESENT)) return ['vlan(none)'];
   const [vid, pcp] = [match.get(VLAN_VID), match.get(VLAN_PCP)];
   const parts: string[] = [];
-  if (isSet(vid.mask)) parts.push(`vid=${printValue(vid, VLAN_VID)}`);
-  if (isSet(pcp.mask)) parts.push(`pcp=${printValue(pcp, VLAN_PCP)}`);
+  if (isSet(vid.mask)) parts.push(`vid=${printMatchValue(vid, VLAN_VID)}`);
+  if (isSet(pcp.mask)) parts.push(`pcp=${printMatchValue(pcp, VLAN_PCP)}`);
   return [`vlan(${parts.join(',') || 'any'})`];
 }
 
@@ -72,7 +72,7 @@ function printGroups(match: Match, ethType: number | undefined, nwProto: number 
     const said = parts
       .map(({ part, field }) => ({ part, field, masked: match.get(field) }))
       .filter(({ masked }) => isSet(masked.mask))
-      .map(({ part, field, masked }) => `${part && `${part}=`}${printValue(masked, field)}`);
+      .map(({ part, field, masked }) => `${part && `${part}=`}${printMatchValue(masked, field)}`);
     return said.length > 0 ? [`${group}(${said.join(',')})`] : [];
   });
 }

@@ -5,10 +5,11 @@
  * fields is free, so what names the protocol is read first.
  */
 import { VLAN_PRESENT } from '../datapath.ts';
-import { type Field, fieldNames, fieldOf, fieldsNamed } from './fields.ts';
+import { resolveField } from './context.ts';
+import { type Field, fieldOf, fieldsNamed } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
-import { meets, PROTOCOLS, type Protocol } from './protocols.ts';
-import { fail, type Item, suggestion, type Token } from './syntax.ts';
+import { PROTOCOLS, type Protocol } from './protocols.ts';
+import { fail, type Item, type Token } from './syntax.ts';
 import { type Masked, type PortNumbers, parseValue } from './values.ts';
 
 const ETH_TYPE = fieldOf('eth_type');
@@ -17,9 +18,6 @@ const ICMPV6_TYPE = fieldOf('icmpv6_type');
 const VLAN_TCI = fieldOf('vlan_tci');
 
 const protocols = new Map<string, Protocol>(PROTOCOLS.flatMap((row) => row.names.map((name) => [name, row])));
-
-/** What else may stand before `actions=`; only for suggestions. */
-const PROPERTIES = ['table', 'priority', 'cookie', 'actions'];
 
 const tci = (value: number, mask: number): Masked => ({
   value: Uint8Array.of(value >> 8, value & 0xff),
@@ -59,22 +57,6 @@ const stageOf = (name: string): number =>
       : fieldsNamed(name).includes(ICMPV6_TYPE)
         ? 2
         : 3;
-
-/**
- * The field that a name means under a match.
- * @throws FlowError when there is no such field, or the match does not say that packets have it
- */
-export function resolveField(name: Token, match: Match): Field {
-  const candidates = fieldsNamed(name.text);
-  if (candidates.length === 0) {
-    const near = suggestion(name.text, [...fieldNames(), ...protocols.keys(), ...PROPERTIES]);
-    fail(name, `unknown field "${name.text}"${near}`, 'a match field or "actions="');
-  }
-  const { ethType, nwProto, icmpType } = match;
-  const found = candidates.find((field) => meets(field.requires, ethType, nwProto, icmpType));
-  const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');
-  return found ?? fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
-}
 
 /** A value of vlan_vid has the bit that says that there is a tag, unlike one of dl_vlan. */
 export function checkVlanVid(field: Field, { value, mask }: Masked, at: Token): void {

@@ -4,14 +4,30 @@
  *     table=0,priority=10,ip,nw_dst=10.0.0.0/8,actions=output:2
  */
 import type { Action } from './action.ts';
+import { ones } from './bytes.ts';
 import type { Match } from './match.ts';
-import { parseActions, TABLE_MAX } from './parse-actions.ts';
+import { parseActions } from './parse-actions.ts';
 import { parseMatch } from './parse-match.ts';
-import { fail, type Item, parseNumber, part, splitItems, type Token } from './syntax.ts';
+import {
+  DEFAULT_PRIORITY,
+  fail,
+  type Item,
+  parseGroupNumber,
+  parseLongNumber,
+  parseNumber,
+  part,
+  splitItems,
+  TABLE_MAX,
+  type Token,
+  valueFor,
+  withoutValue,
+} from './syntax.ts';
 import { type PortNumbers, parsePort } from './values.ts';
 
-export const DEFAULT_PRIORITY = 32768;
-const COOKIE_BITS = 0xffff_ffff_ffff_ffffn;
+const COOKIE_BITS = ones(64);
+const SECONDS_MAX = 0xffff;
+/** Longer than any that OVS could be sent, and what bounds everything that a line can say. */
+const LINE_MAX = 65_536;
 
 export interface FlowFlags {
   /** Tell controllers when the flow goes. */
@@ -51,6 +67,8 @@ export interface FlowFilter {
   readonly cookieMask: bigint;
   /** Only rules that output to this port. */
   readonly outPort: number | undefined;
+  /** Only rules that send to this group. */
+  readonly outGroup: number | undefined;
 }
 
 /** Gives the rules that pass `filter` the actions of `flow`; adds `flow` where there are none. */
@@ -58,6 +76,17 @@ export interface FlowChange {
   readonly filter: FlowFilter;
   readonly flow: Flow;
 }
+
+/** A flow's flags by the names that they are written under, in the order in which they are printed. */
+export const FLAG_NAMES: readonly (readonly [string, keyof FlowFlags])[] = [
+  ['send_flow_rem', 'sendFlowRemoved'],
+  ['check_overlap', 'checkOverlap'],
+  ['reset_counts', 'resetCounts'],
+  ['no_packet_counts', 'noPacketCounts'],
+  ['no_byte_counts', 'noByteCounts'],
+];
+
+const flagKeys = new Map(FLAG_NAMES);
 
 const NO_FLAGS: FlowFlags = {
   sendFlowRemoved: false,
@@ -68,9 +97,7 @@ const NO_FLAGS: FlowFlags = {
 };
 
 /** What `dump-flows` prints about a rule's past. */
-const IGNORED = new Set(['duration', 'n_packets', 'n_bytes', 'idle_age', 'hard_age', 'reset_counts']);
-
-const LATER = new Set(['idle_timeout', 'hard_timeout', 'importance', 'send_flow_rem', 'check_overlap']);
+const IGNORED = new Set(['duration', 'n_packets', 'n_bytes', 'idle_age', 'hard_age']);
 
 interface Cookie {
   readonly value: bigint;
@@ -78,43 +105,79 @@ interface Cookie {
   readonly at: Token;
 }
 
+/** What only a flow that is added or changed can have, as it was written. */
+interface Lifetime {
+  idleTimeoutS: number;
+  hardTimeoutS: number;
+  importance: number;
+  flags: FlowFlags;
+}
+
 interface Properties {
   table?: number;
   priority?: number;
   cookie?: Cookie;
   outPort?: { readonly port: number; readonly at: Token };
+  outGroup?: { readonly group: number; readonly at: Token };
+  readonly lifetime: Lifetime;
+  /** The first word that says something of the lifetime. */
+  lifetimeAt?: Token;
   readonly match: Match;
 }
 
 function parseCookie(token: Token): Cookie {
-  const parts = /^(0x[0-9a-f]+|\d+)(?:\/(-1|0x[0-9a-f]+|\d+))?$/i.exec(token.text);
-  const value = parts ? BigInt(parts[1]!) : -1n;
-  const mask = parts?.[2] === undefined ? undefined : BigInt.asUintN(64, BigInt(parts[2]));
-  if (value < 0n || value > COOKIE_BITS)
-    fail(token, `"${token.text}"`, 'a cookie of 64 bits, such as 0x5 or 0x5/-1');
-  return { value, mask, at: token };
+  const slash = token.text.indexOf('/');
+  const number = (at: Token) => parseLongNumber(at, 'a cookie', COOKIE_BITS);
+  if (slash < 0) return { value: number(token), mask: undefined, at: token };
+  const mask = part(token, slash + 1);
+  return {
+    value: number(part(token, 0, slash)),
+    mask: mask.text === '-1' ? COOKIE_BITS : number(mask),
+    at: token,
+  };
+}
+
+/** Whether the item was one of a flow's lifetime, which is then noted. */
+function parseLifetime(item: Item, lifetime: Lifetime): boolean {
+  const { name } = item;
+  const number = (what: string, max: number) => parseNumber(valueFor(item, `${name.text}=NUMBER`), what, max);
+  const flag = flagKeys.get(name.text);
+  if (name.text === 'idle_timeout') lifetime.idleTimeoutS = number('seconds', SECONDS_MAX);
+  else if (name.text === 'hard_timeout') lifetime.hardTimeoutS = number('seconds', SECONDS_MAX);
+  else if (name.text === 'importance') lifetime.importance = number('an importance', 0xffff);
+  else if (flag) {
+    withoutValue(item);
+    lifetime.flags = { ...lifetime.flags, [flag]: true };
+  } else return false;
+  return true;
 }
 
 /** Everything before `actions=`. */
 function parseProperties(text: Token, ports: PortNumbers): Properties {
-  const found: Omit<Properties, 'match'> = {};
+  const lifetime: Lifetime = { idleTimeoutS: 0, hardTimeoutS: 0, importance: 0, flags: NO_FLAGS };
+  const found: Omit<Properties, 'match'> = { lifetime };
   const fields: Item[] = [];
   for (const item of splitItems(text)) {
     const { name } = item;
     if (IGNORED.has(name.text)) continue;
-    if (LATER.has(name.text)) fail(name, `"${name.text}" is not supported yet`, 'a flow without it');
-    const value = (): Token =>
-      item.value ?? fail(name, `"${name.text}" without a value`, `${name.text}=VALUE`);
+    const value = (): Token => valueFor(item, `${name.text}=VALUE`);
     if (name.text === 'table') found.table = parseNumber(value(), 'a table', TABLE_MAX);
     else if (name.text === 'priority') found.priority = parseNumber(value(), 'a priority', 65535);
     else if (name.text === 'cookie') found.cookie = parseCookie(value());
     else if (name.text === 'out_port') found.outPort = { port: parsePort(value(), ports), at: name };
+    else if (name.text === 'out_group') found.outGroup = { group: parseGroupNumber(value()), at: name };
+    else if (parseLifetime(item, lifetime)) found.lifetimeAt ??= name;
     else fields.push(item);
   }
   return { ...found, match: parseMatch(fields, ports) };
 }
 
-const whole = (text: string, line: number): Token => ({ text, line, column: 1 });
+/** @throws FlowError when the line is too long */
+function whole(text: string, line: number): Token {
+  const token = { text, line, column: 1 };
+  if (text.length > LINE_MAX) fail(part(token, LINE_MAX), 'a longer line', `at most ${LINE_MAX} characters`);
+  return token;
+}
 
 /** Cuts a flow's text before and after `actions=`; the second is undefined when there is none. */
 function cutActions(text: Token): [Token, Token | undefined] {
@@ -122,19 +185,20 @@ function cutActions(text: Token): [Token, Token | undefined] {
   return mark ? [part(text, 0, mark.index), part(text, mark.index + mark[0].length)] : [text, undefined];
 }
 
-function filterOf({ table, priority, match, cookie, outPort }: Properties): FlowFilter {
+function filterOf({ table, priority, match, cookie, outPort, outGroup }: Properties): FlowFilter {
   return {
     table,
     match,
     priority: priority ?? DEFAULT_PRIORITY,
     outPort: outPort?.port,
+    outGroup: outGroup?.group,
     cookie: cookie?.value ?? 0n,
     cookieMask: cookie?.mask ?? 0n,
   };
 }
 
 function flowOf(properties: Properties, actions: Token | undefined, text: Token, ports: PortNumbers): Flow {
-  const { priority = DEFAULT_PRIORITY, table = 0, match, cookie } = properties;
+  const { priority = DEFAULT_PRIORITY, table = 0, match, cookie, lifetime } = properties;
   const end = part(text, text.text.length);
   const list = actions ?? fail(end, 'the end of the flow', '"actions=" and what to do');
   return {
@@ -142,10 +206,7 @@ function flowOf(properties: Properties, actions: Token | undefined, text: Token,
     priority,
     match,
     cookie: cookie?.value ?? 0n,
-    idleTimeoutS: 0,
-    hardTimeoutS: 0,
-    importance: 0,
-    flags: NO_FLAGS,
+    ...lifetime,
     actions: parseActions(splitItems(list), match, table, ports),
   };
 }
@@ -153,9 +214,10 @@ function flowOf(properties: Properties, actions: Token | undefined, text: Token,
 function parseAddition(text: Token, ports: PortNumbers): Flow {
   const [before, actions] = cutActions(text);
   const properties = parseProperties(before, ports);
-  const { cookie, outPort } = properties;
+  const { cookie, outPort, outGroup } = properties;
   if (cookie?.mask !== undefined) fail(cookie.at, `"${cookie.at.text}"`, 'a cookie without a mask');
-  if (outPort) fail(outPort.at, '"out_port" in a flow', 'it only where flows are deleted or listed');
+  const filter = outPort ?? outGroup;
+  if (filter) fail(filter.at, `"${filter.at.text}" in a flow`, 'it only where flows are deleted or listed');
   return flowOf(properties, actions, text, ports);
 }
 
@@ -192,14 +254,16 @@ export function parseFlows(text: string, ports?: PortNumbers): Flow[] {
 }
 
 /**
- * Reads which flows to dump or delete: a match, `table`, `priority`, `cookie=VALUE/MASK`, `out_port`.
+ * Reads which flows to dump or delete: a match, `table`, `priority`, `cookie=VALUE/MASK`, `out_port`,
+ * `out_group`.
  * @throws FlowError
  */
 export function parseFilter(text: string, ports: PortNumbers = new Map(), line = 1): FlowFilter {
   const [before, actions] = cutActions(whole(text, line));
   if (actions) fail(actions, '"actions="', 'a match alone');
   const properties = parseProperties(before, ports);
-  const { cookie } = properties;
+  const { cookie, lifetimeAt } = properties;
+  if (lifetimeAt) fail(lifetimeAt, `"${lifetimeAt.text}"`, 'it only where flows are added or changed');
   if (cookie && cookie.mask === undefined) {
     fail(cookie.at, `"${cookie.at.text}"`, `a mask as well, such as cookie=${cookie.at.text}/-1`);
   }

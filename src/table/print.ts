@@ -4,13 +4,14 @@
  * Fields stand in a fixed order under their OpenFlow 1.0 names, protocols under their short names, and
  * what is the default is left out. Actions are printed as they were written.
  */
-import type { Action } from './action.ts';
 import { FIELDS, fieldOf } from './fields.ts';
 import type { Match } from './match.ts';
-import { DEFAULT_PRIORITY, type Flow } from './parse.ts';
+import { FLAG_NAMES, type Flow, type FlowFlags } from './parse.ts';
+import { printActions } from './print-actions.ts';
 import { meets, PROTOCOLS } from './protocols.ts';
+import { DEFAULT_PRIORITY } from './syntax.ts';
 import type { Rule } from './table.ts';
-import { type PortNames, printPort, printValue } from './values.ts';
+import { type PortNames, printMatchValue } from './values.ts';
 
 const VLAN_TCI = fieldOf('vlan_tci');
 const VLAN_VID = fieldOf('dl_vlan');
@@ -32,11 +33,11 @@ function printVlan(match: Match): string[] {
   const present = 0x10;
   if (tci.mask[0]! & tci.value[0]! & present && plain && (isSet(vid.mask) || isSet(pcp.mask))) {
     return [
-      ...(isSet(vid.mask) ? [`dl_vlan=${printValue(vid, VLAN_VID)}`] : []),
-      ...(isSet(pcp.mask) ? [`dl_vlan_pcp=${printValue(pcp, VLAN_PCP)}`] : []),
+      ...(isSet(vid.mask) ? [`dl_vlan=${printMatchValue(vid, VLAN_VID)}`] : []),
+      ...(isSet(pcp.mask) ? [`dl_vlan_pcp=${printMatchValue(pcp, VLAN_PCP)}`] : []),
     ];
   }
-  return [`vlan_tci=${printValue(tci, VLAN_TCI)}`];
+  return [`vlan_tci=${printMatchValue(tci, VLAN_TCI)}`];
 }
 
 /** The match without its priority; empty when every packet matches. */
@@ -54,52 +55,27 @@ export function printMatch(match: Match, names?: PortNames): string {
     if (!field.printed || said.has(field.name)) continue;
     if (!meets(field.requires, ethType, nwProto, icmpType)) continue;
     const masked = match.get(field);
-    if (isSet(masked.mask)) parts.push(`${field.matchName}=${printValue(masked, field, names)}`);
+    if (isSet(masked.mask)) parts.push(`${field.matchName}=${printMatchValue(masked, field, names)}`);
     if (field === IN_PORT) parts.push(...printVlan(match));
   }
   return parts.join(',');
 }
 
-function printAction(action: Action, names: PortNames | undefined): string {
-  switch (action.kind) {
-    case 'output':
-      return `output:${printPort(action.port, names)}`;
-    case 'inPort':
-      return 'IN_PORT';
-    case 'flood':
-    case 'all':
-    case 'normal':
-      return action.kind.toUpperCase();
-    case 'pushVlan':
-      return `push_vlan:0x${action.tpid.toString(16)}`;
-    case 'popVlan':
-      return 'strip_vlan';
-    case 'goto':
-      return `goto_table:${action.table}`;
-    case 'resubmit': {
-      const port = action.port === undefined ? '' : printPort(action.port, names);
-      return action.table === undefined ? `resubmit:${port}` : `resubmit(${port},${action.table})`;
-    }
-    case 'set': {
-      const { spelling, field } = action;
-      if (spelling === 'set_field') return `set_field:${printValue(action, field, names)}->${field.name}`;
-      const own = (bytes: Uint8Array) => bytes.map((byte, i) => byte & field.bits[i]!);
-      return `${spelling}:${printValue({ value: own(action.value), mask: own(action.mask) }, field)}`;
-    }
-    default:
-      throw new Error(`the action ${action.kind} has no printer yet`);
-  }
+/** The flags that are set, each with a blank behind it. */
+const printFlags = (flags: FlowFlags): string =>
+  FLAG_NAMES.map(([name, key]) => (flags[key] ? `${name} ` : '')).join('');
+
+function printLifetime({ idleTimeoutS, hardTimeoutS, importance, flags }: Flow): string {
+  const number = (name: string, value: number) => (value === 0 ? '' : `${name}=${value}, `);
+  const timeouts = number('idle_timeout', idleTimeoutS) + number('hard_timeout', hardTimeoutS);
+  return timeouts + printFlags(flags) + number('importance', importance);
 }
 
-/** The actions after `actions=`. */
-export function printActions(actions: readonly Action[], names?: PortNames): string {
-  return actions.length === 0 ? 'drop' : actions.map((action) => printAction(action, names)).join(',');
-}
-
-function printRest({ priority, match, actions }: Flow, names: PortNames | undefined): string {
+function printRest(flow: Flow, names: PortNames | undefined): string {
+  const { priority, match, actions } = flow;
   const conditions = [priority === DEFAULT_PRIORITY ? '' : `priority=${priority}`, printMatch(match, names)];
   const said = conditions.filter((text) => text !== '').join(',');
-  return `${said && `${said} `}actions=${printActions(actions, names)}`;
+  return `${printLifetime(flow)}${said && `${said} `}actions=${printActions(actions, names)}`;
 }
 
 const printCookie = (cookie: bigint): string => `cookie=0x${cookie.toString(16)}, `;

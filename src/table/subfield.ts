@@ -9,7 +9,8 @@ import type { Masked } from './values.ts';
 /** All bits of a field. */
 export const wholeField = (field: Field): Subfield => ({ field, first: 0, bits: field.width });
 
-const isWhole = ({ field, first, bits }: Subfield): boolean => first === 0 && bits === field.width;
+export const isWholeField = ({ field, first, bits }: Subfield): boolean =>
+  first === 0 && bits === field.width;
 
 /**
  * Where a number stands in the field's key bytes when it is put into these bits, and which bits they are.
@@ -49,14 +50,13 @@ function parseFieldName(name: Token): Field {
 }
 
 /**
- * Reads `FIELD[]`, `FIELD[BIT]` or `FIELD[FIRST..LAST]`.
+ * Reads `FIELD[]`, `FIELD`, `FIELD[BIT]` or `FIELD[FIRST..LAST]`.
  * @throws FlowError
  */
 export function parseSubfield(token: Token): Subfield {
   const open = token.text.indexOf('[');
-  if (open < 0 || !token.text.endsWith(']')) {
-    fail(token, `"${token.text}"`, 'some bits of a field, such as NXM_NX_REG0[] or reg0[0..15]');
-  }
+  if (open < 0) return wholeField(parseFieldName(token));
+  if (!token.text.endsWith(']')) fail(token, `"${token.text}"`, '"]" at its end');
   const field = parseFieldName(part(token, 0, open));
   const range = part(token, open + 1, token.text.length - 1);
   if (range.text === '') return wholeField(field);
@@ -71,6 +71,6 @@ export function parseSubfield(token: Token): Subfield {
 /** As OVS prints it: under the field's wire name. */
 export function printSubfield(subfield: Subfield): string {
   const { field, first, bits } = subfield;
-  const range = isWhole(subfield) ? '' : bits === 1 ? String(first) : `${first}..${first + bits - 1}`;
+  const range = isWholeField(subfield) ? '' : bits === 1 ? String(first) : `${first}..${first + bits - 1}`;
   return `${field.nxm[0]}[${range}]`;
 }

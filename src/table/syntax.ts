@@ -4,6 +4,12 @@
  */
 import { nearest } from '../nearest.ts';
 
+export const TABLE_MAX = 254;
+export const DEFAULT_PRIORITY = 32768;
+/** Numbers above these stand for no single group or meter. */
+const GROUP_MAX = 0xffff_ff00;
+export const METER_MAX = 0xffff_0000;
+
 /** A piece of the text and where it stands; lines and columns count from 1. */
 export interface Token {
   readonly text: string;
@@ -94,6 +100,38 @@ export function splitItems(list: Token): Item[] {
   return items;
 }
 
+/** @throws FlowError when the item has a value */
+export function withoutValue({ name, value }: Item): void {
+  if (value) fail(value, `"${value.text}"`, `${name.text} without a value`);
+}
+
+/** @throws FlowError when the item has no value */
+export const valueFor = ({ name, value }: Item, what: string): Token =>
+  value && value.text !== '' ? value : fail(name, `"${name.text}" without a value`, what);
+
+/**
+ * The options of something, each at most once, by name.
+ * @throws FlowError for a name that is not among `known`
+ */
+export function optionsOf(list: Token, known: readonly string[]): Map<string, Item> {
+  const options = new Map<string, Item>();
+  for (const item of splitItems(list)) {
+    const { text } = item.name;
+    if (!known.includes(text)) {
+      fail(item.name, `unknown option "${text}"${suggestion(text, known)}`, `one of ${known.join(', ')}`);
+    }
+    if (options.has(text)) fail(item.name, `"${text}" twice`, 'each option once');
+    options.set(text, item);
+  }
+  return options;
+}
+
+/** Reads pairs of hexadecimal digits, with dots between them if one likes. @throws FlowError */
+export function parseHexBytes(token: Token): Uint8Array {
+  if (!/^(?:[0-9a-f]{2}\.?)*$/i.test(token.text)) fail(token, `"${token.text}"`, 'bytes such as 01.02.ff');
+  return Uint8Array.from(token.text.match(/[0-9a-f]{2}/gi) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
 /** `; did you mean X?` for the nearest known name, or nothing when none is near. */
 export function suggestion(name: string, known: Iterable<string>): string {
   const meant = nearest(name, known);
@@ -114,5 +152,17 @@ export function parseLongNumber(token: Token, what: string, max: bigint): bigint
   if (value < 0n || value > max) fail(token, `"${token.text}"`, `${what} from 0 to ${printMax(max)}`);
   return value;
 }
+
+/** The same for numbers that begin at 1. @throws FlowError */
+export function parseFrom1(token: Token, what: string, max: number): number {
+  const number = parseNumber(token, what, max);
+  return number > 0 ? number : fail(token, `"${token.text}"`, `${what} from 1 to ${max}`);
+}
+
+/** @throws FlowError */
+export const parseGroupNumber = (token: Token): number => parseNumber(token, 'a group', GROUP_MAX);
+
+/** @throws FlowError */
+export const parseMeterNumber = (token: Token): number => parseFrom1(token, 'a meter', METER_MAX);
 
 const printMax = (max: bigint): string => (max > 0xffff_ffffn ? `0x${max.toString(16)}` : String(max));

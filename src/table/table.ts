@@ -5,7 +5,7 @@
  * open; here it is decided so that a packet's fate never depends on chance.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Action } from './action.ts';
+import { type Action, includesAction } from './action.ts';
 import { Classifier, isBefore, type Subject } from './classifier.ts';
 import type { Flow, FlowChange, FlowFilter } from './parse.ts';
 
@@ -192,10 +192,13 @@ export class Tables {
   }
 }
 
-function passes(rule: Rule, { table, match, cookie, cookieMask, outPort }: FlowFilter): boolean {
+function passes(rule: Rule, { table, match, cookie, cookieMask, outPort, outGroup }: FlowFilter): boolean {
   if (table !== undefined && rule.table !== table) return false;
   if ((rule.cookie ^ cookie) & cookieMask) return false;
-  if (outPort !== undefined && !rule.actions.some((a) => a.kind === 'output' && a.port === outPort))
+  const does = (wanted: (action: Action) => boolean) => includesAction(rule.actions, wanted);
+  if (outPort !== undefined && !does((action) => action.kind === 'output' && action.port === outPort))
+    return false;
+  if (outGroup !== undefined && !does((action) => action.kind === 'group' && action.group === outGroup))
     return false;
   return match.covers(rule.match);
 }

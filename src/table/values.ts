@@ -213,9 +213,9 @@ function prefixLength(mask: Uint8Array): number | undefined {
 const printNumber = (value: Uint8Array, field: Field): string =>
   String(numberOf(value, field) >> BigInt(field.shift));
 
-const printers: Readonly<Record<Kind, (value: Uint8Array, field: Field) => string>> = {
+const printers: Readonly<Record<Kind, (value: Uint8Array, field: Field, digits: number) => string>> = {
   decimal: printNumber,
-  hex: (value, field) => printHex(numberOf(value, field), field.digits),
+  hex: (value, field, digits) => printHex(numberOf(value, field), digits),
   mac: printMac,
   ipv4: printIpv4,
   ipv6: printIpv6,
@@ -225,8 +225,11 @@ const printers: Readonly<Record<Kind, (value: Uint8Array, field: Field) => strin
   connection: printNumber,
 };
 
-/** Prints what `parseValue` reads: the value alone when the mask is the whole field. */
-export function printValue(masked: Masked, field: Field, names?: PortNames): string {
+/**
+ * Prints what `parseValue` reads: the value alone when the mask is the whole field.
+ * @param inMatch where some numbers have leading zeros, and ports with a mask are hexadecimal
+ */
+export function printValue(masked: Masked, field: Field, names?: PortNames, inMatch = false): string {
   const { value, mask } = masked;
   if (field.kind === 'port') return printPort(Number(numberOf(value, field)), names);
   if (FLAGS[field.kind]) return printFlags(masked, field);
@@ -234,12 +237,16 @@ export function printValue(masked: Masked, field: Field, names?: PortNames): str
     const known = [...FRAGMENTS].find(([, pair]) => pair[0] === value[0] && pair[1] === mask[0]);
     if (known) return known[0];
   }
-  const print = (bytes: Uint8Array) => printers[field.kind](bytes, field);
+  const print = (bytes: Uint8Array) => printers[field.kind](bytes, field, inMatch ? field.digits : 0);
   if (areEqual(mask, field.bits)) return print(value);
   if (field.kind === 'decimal') {
     const hex = (bytes: Uint8Array) => `0x${numberOf(bytes, field).toString(16)}`;
-    return `${hex(value)}/${hex(mask)}`;
+    return `${inMatch ? hex(value) : print(value)}/${hex(mask)}`;
   }
   const prefix = field.kind === 'ipv4' || field.kind === 'ipv6' ? prefixLength(mask) : undefined;
   return `${print(value)}/${prefix ?? print(mask)}`;
 }
+
+/** The same as it is printed in a match. */
+export const printMatchValue = (masked: Masked, field: Field, names?: PortNames): string =>
+  printValue(masked, field, names, true);

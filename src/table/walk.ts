@@ -26,7 +26,7 @@ import { type Action, addsTag, type ControllerAction, type LearnAction } from '.
 import { actionSetOutput, orderActionSet } from './action-set.ts';
 import { bucketByHash, liveBuckets } from './buckets.ts';
 import { fromNumber } from './bytes.ts';
-import type { Learned, TranslationContext, Visit } from './context.ts';
+import type { Learned, TranslationContext, Visit } from './translation.ts';
 import { Emitter } from './emit.ts';
 import { type Field, fieldOf, Pipeline, type Subfield } from './fields.ts';
 import type { Bucket, Group } from './group.ts';
@@ -214,7 +214,7 @@ export class Walk {
         this.#output(action.port, action.maxLength);
         break;
       case 'outputField':
-        this.#outputField(Number(packet.read(action.source)), action.maxLength, visit);
+        this.#outputField(Number(packet.read(action.source)), visit);
         break;
       case 'inPort':
         this.#send(packet.inPort, action.maxLength);
@@ -318,10 +318,10 @@ export class Walk {
     else this.#send(port, maxLength);
   }
 
-  #outputField(port: number, maxLength: number | undefined, visit: Visit): void {
+  #outputField(port: number, visit: Visit): void {
     const reserved = RESERVED_PORTS.get(port >= 0xffff_ff00 ? port & 0xffff : port);
     if (reserved) this.#do(reserved, visit);
-    else this.#output(port, maxLength);
+    else this.#output(port);
   }
 
   #flood(): void {

@@ -3,7 +3,7 @@
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
 import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
-import type { Frozen, Punt, Translation, TranslationContext } from '../table/context.ts';
+import type { Frozen, Punt, Translation, TranslationContext } from '../table/translation.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import { Numbers } from '../table/numbers.ts';

@@ -6,7 +6,7 @@
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
 import { type Datapath, Observer } from '../datapath.ts';
-import type { Translation } from '../table/context.ts';
+import type { Translation } from '../table/translation.ts';
 import type { Rule } from '../table/table.ts';
 
 export interface Megaflow {

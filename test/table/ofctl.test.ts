@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import test from 'node:test';
 import fc from 'fast-check';
-import type { Flow } from '../../src/table/parse.ts';
-import { printActions, printMatch } from '../../src/table/print.ts';
+import { FLAG_NAMES, type Flow } from '../../src/table/parse.ts';
+import { printMatch } from '../../src/table/print.ts';
+import { printActions } from '../../src/table/print-actions.ts';
+import { seeded, word } from '../support/seeded.ts';
 import { parseFlow } from './flow.ts';
+import { earlyFlow, lateFlow } from './language.ts';
 import { flowText } from './packets.ts';
 
 const installed = spawnSync('ovs-ofctl', ['--version']).status === 0;
@@ -19,7 +22,8 @@ function ofctl(version: string, flows: readonly string[]): string[] {
   return [...output.toString().matchAll(/: ADD (.*)$/gm)].map(([, text]) => text!);
 }
 
-function print({ table, priority, cookie, match, actions }: Flow): string {
+function print(flow: Flow): string {
+  const { table, priority, cookie, match, actions, idleTimeoutS, hardTimeoutS, importance, flags } = flow;
   const conditions = [priority === 32768 ? '' : `priority=${priority}`, printMatch(match)].filter(
     (text) => text,
   );
@@ -27,6 +31,10 @@ function print({ table, priority, cookie, match, actions }: Flow): string {
     table === 0 ? '' : `table:${table}`,
     conditions.join(','),
     cookie === 0n ? '' : `cookie:0x${cookie.toString(16)}`,
+    idleTimeoutS === 0 ? '' : `idle:${idleTimeoutS}`,
+    hardTimeoutS === 0 ? '' : `hard:${hardTimeoutS}`,
+    importance === 0 ? '' : `importance:${importance}`,
+    ...FLAG_NAMES.map(([name, key]) => (flags[key] ? name : '')),
     `actions=${printActions(actions)}`,
   ];
   return parts.filter((text) => text).join(' ');
@@ -105,6 +113,18 @@ test('random matches agree with ovs-ofctl', { skip }, () => {
   const flows = fc.sample(flowText, 500).map((flow) => flow.replace(/,?actions=.*/, ',actions=drop'));
   agree('OpenFlow10', flows);
 });
+
+/** Random flows, drawn anew at each run. */
+const agreeAtRandom = (version: string, flow: fc.Arbitrary<string>) =>
+  seeded((random) => agree(version, fc.sample(flow, { numRuns: 600, seed: word(random) | 0 })));
+
+test(
+  'random flows of OpenFlow 1.0 and its extensions agree with ovs-ofctl',
+  { skip },
+  agreeAtRandom('OpenFlow10', earlyFlow),
+);
+
+test('random flows of OpenFlow 1.5 agree with ovs-ofctl', { skip }, agreeAtRandom('OpenFlow15', lateFlow));
 
 test('actions of OpenFlow 1.0 agree with ovs-ofctl', { skip }, () => {
   agree('OpenFlow10', [

@@ -10,7 +10,7 @@ import {
   OP_DROP,
   OP_END,
 } from '../../src/datapath.ts';
-import type { Translation } from '../../src/table/context.ts';
+import type { Translation } from '../../src/table/translation.ts';
 import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
