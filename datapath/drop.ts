@@ -4,6 +4,9 @@
  * for 64 of them (counters.ts).
  */
 
+/** In place of a reason: there is none. */
+export const PARSED: u32 = 0xffffffff;
+
 // Malformed: what the headers say does not fit the frame.
 export const DROP_ETH_TRUNCATED: u32 = 0; // shorter than an Ethernet header
 export const DROP_VLAN_TRUNCATED: u32 = 1; // ends inside a tag
@@ -49,4 +52,10 @@ export const DROP_TRANSMIT_ERROR: u32 = 36; // the kernel refused the frame
 export const DROP_TOO_LONG: u32 = 37; // does not fit what the output port can carry
 export const DROP_PORT_CLOSED: u32 = 38; // the port went away while the frame was queued
 
-export const DROP_REASONS: u32 = 39;
+// Decided while the program runs.
+export const DROP_METER: u32 = 39; // over the rate of a meter
+export const DROP_RECIRCULATION_LIMIT: u32 = 40; // went round too often
+export const DROP_CONTROLLER_QUEUE_FULL: u32 = 41; // no controller takes it now
+export const DROP_BAD_PROGRAM: u32 = 42; // nested too deep, or not a program at all
+
+export const DROP_REASONS: u32 = 43;

@@ -3,7 +3,7 @@
  *
  *     line 0    epoch                     this thread writes, atomically; reclaimers read (epoch.ts)
  *     line 1    sleeping, rung, mail      the doorbell (below); atomic
- *     line 2    nowMs … retiredTail       this thread alone, in the module and in TypeScript
+ *     line 2    nowMs … random            this thread alone, in the module and in TypeScript
  *     line 3 …  numbers of ready ports    the same
  *
  * The doorbell. Before it sleeps a thread stores how it sleeps in `sleeping`, then looks once more for
@@ -44,6 +44,7 @@ export class Thread {
   readyPorts: u32; // ports for which this thread has queued frames: so many of the numbers below
   retiredHead: u32; // flows that wait for their epoch, oldest first; number + 1, 0 none
   retiredTail: u32;
+  random: u32; // the last of its random numbers (sample.ts), not 0
   // from line 3 on: MAX_PORTS × u16, the numbers of the ready ports
 }
 
@@ -67,6 +68,7 @@ export let self: Thread = changetype<Thread>(0);
 export function attach(number: u32): void {
   self = threadAt(number);
   self.number = number;
+  self.random = ((map.hashSeed ^ (number * 0x9e3779b1)) * 0x85ebca6b) | 1;
 }
 
 /** Wakes `number` if it sleeps; call after the work for it is visible. */

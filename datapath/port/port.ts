@@ -2,7 +2,8 @@
  * What the packet path knows of a port: who owns it and what it can carry.
  *
  * The control side writes `queue` before any thread attaches, and `owner` and `maxLength` before it stores
- * `state`, atomically. Threads that find a port up by an atomic load of `state` may read the rest.
+ * `state`, atomically. Threads that find a port up by an atomic load of `state` may read the rest. It changes
+ * `mirrorIn` and `mirrorOut` at any time, each a word, which threads read anew for each batch and frame.
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
@@ -12,6 +13,8 @@ export class PortRecord {
   state: u32; // PORT_NONE or PORT_UP
   owner: u32; // thread that receives from it and transmits to it
   maxLength: u32; // longest frame that it takes, Ethernet header included, one VLAN tag not counted
+  mirrorIn: u32; // up to four ports, a byte each, that get a copy of what it receives
+  mirrorOut: u32; // and of what is sent to it
   queue: usize; // QUEUE_SIZE bytes of its own; the port's type says what is there
 }
 

@@ -1,7 +1,8 @@
 /** Which buckets of a group a packet may take. */
-import type { TranslationContext } from './translation.ts';
+
 import type { Bucket, Group, Selection } from './group.ts';
 import type { Packet } from './packet.ts';
+import type { TranslationContext } from './translation.ts';
 
 /** Groups that watch one another in a longer chain count as dead. */
 const WATCH_DEPTH_MAX = 64;

@@ -6,8 +6,9 @@
  * tables looks at goes into the mask (`classifier.ts` says what a look-up looks at), and what actions wrote
  * is known and costs nothing (`packet.ts`).
  */
-import type { Translation, TranslationContext } from './translation.ts';
+
 import { Emitter } from './emit.ts';
+import type { Translation, TranslationContext } from './translation.ts';
 import { Walk } from './walk.ts';
 
 /**

@@ -26,7 +26,6 @@ import { type Action, addsTag, type ControllerAction, type LearnAction } from '.
 import { actionSetOutput, orderActionSet } from './action-set.ts';
 import { bucketByHash, liveBuckets } from './buckets.ts';
 import { fromNumber } from './bytes.ts';
-import type { Learned, TranslationContext, Visit } from './translation.ts';
 import { Emitter } from './emit.ts';
 import { type Field, fieldOf, Pipeline, type Subfield } from './fields.ts';
 import type { Bucket, Group } from './group.ts';
@@ -37,6 +36,7 @@ import { forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
 import { placed, wholeField } from './subfield.ts';
 import type { Rule } from './table.ts';
+import type { Learned, TranslationContext, Visit } from './translation.ts';
 
 /** Resubmits to the same or an earlier table one inside another, and steps in all, as in OVS. */
 const DEPTH_MAX = 64;

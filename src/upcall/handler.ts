@@ -3,7 +3,6 @@
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
 import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
-import type { Frozen, Punt, Translation, TranslationContext } from '../table/translation.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import { Numbers } from '../table/numbers.ts';
@@ -11,6 +10,7 @@ import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } fro
 import { printFlow, printRule } from '../table/print.ts';
 import { Tables } from '../table/table.ts';
 import { translate } from '../table/translate.ts';
+import type { Frozen, Punt, Translation, TranslationContext } from '../table/translation.ts';
 import { credit, Megaflows } from './megaflows.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './request.ts';
 
@@ -48,7 +48,7 @@ export class Handler {
     return this.#tables.generation + this.#macs.generation;
   }
 
-  /** Takes up to a batch of misses and sees to the flows. Returns how many misses there were. */
+  /** Takes up to a batch of misses and punts and sees to the flows. Returns how many there were. */
   round(nowMs: number): number {
     this.#nowMs = nowMs;
     const { exports } = this.#datapath;
@@ -56,11 +56,13 @@ export class Handler {
     this.#macs.expire(nowMs);
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
+    const punts = exports.puntCount();
+    for (let i = 0; i < punts; i++) exports.endPunt(i, false);
     if (misses > 0) exports.flush();
     this.#megaflows.maintain(this.#generation, nowMs);
     exports.leave();
     exports.reclaim();
-    return misses;
+    return misses + punts;
   }
 
   /** When `round` has something to do though no packet missed. */

@@ -6,8 +6,8 @@
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
 import { type Datapath, Observer } from '../datapath.ts';
-import type { Translation } from '../table/translation.ts';
 import type { Rule } from '../table/table.ts';
+import type { Translation } from '../table/translation.ts';
 
 export interface Megaflow {
   readonly number: number;

@@ -1,8 +1,9 @@
 /** What a translation is given, with nothing in it but what a test says. */
-import type { Frozen, Punt, TranslationContext } from '../../src/table/translation.ts';
+
 import { MacTable } from '../../src/table/mac.ts';
 import { Numbers } from '../../src/table/numbers.ts';
 import { Tables } from '../../src/table/table.ts';
+import type { Frozen, Punt, TranslationContext } from '../../src/table/translation.ts';
 
 export interface TestContext extends TranslationContext {
   readonly punts: Numbers<Punt>;

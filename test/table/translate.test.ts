@@ -10,12 +10,12 @@ import {
   OP_DROP,
   OP_END,
 } from '../../src/datapath.ts';
-import type { Translation } from '../../src/table/translation.ts';
 import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/table.ts';
 import { translate } from '../../src/table/translate.ts';
+import type { Translation } from '../../src/table/translation.ts';
 import { contextOf } from './context.ts';
 import { keyOf } from './packets.ts';
 
