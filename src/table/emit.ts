@@ -33,6 +33,7 @@ import {
 } from '../datapath.ts';
 import { swap16, swap32 } from './bytes.ts';
 import { type Entry, LABEL_WORD, NETWORK_WORDS, type Packet, TCI_WORD } from './packet.ts';
+import { ETH_MPLS } from './protocols.ts';
 
 const ETHERNET_WORDS = [2, 3, 4];
 /** The TCP flags are never set, and the inner tag shares their word. */
@@ -50,6 +51,7 @@ interface Sent {
   /** As in `Packet`; bits in `written` are those that the program has set. */
   tags: readonly Entry[];
   labels: readonly Entry[];
+  ethType: number;
 }
 
 /** One of the programs of which OP_SELECT runs one. */
@@ -81,7 +83,7 @@ export class Emitter {
 
   constructor(packet: Packet) {
     this.#packet = packet;
-    this.#sent = { words: new Map(), tags: packet.tags, labels: packet.labels };
+    this.#sent = { words: new Map(), tags: packet.tags, labels: packet.labels, ethType: packet.ethType };
   }
 
   /** How many operations took the packet or a copy of it. */
@@ -205,16 +207,25 @@ export class Emitter {
 
   /** Makes the packet on its way out what the tables made of it. */
   #commit(): void {
-    const { words, written, inner, isOpaque, labels } = this.#packet;
+    const { words, written, labels, ethType } = this.#packet;
     this.#commitTags();
     for (const word of ETHERNET_WORDS) this.#commitWord(word, words, written);
     const common = commonEntries(this.#sent.labels, labels);
     if (labels !== this.#sent.labels) this.#popLabels(common);
-    const header = inner ?? this.#packet;
-    if (common === 0 && !isOpaque) {
-      for (const word of SETTABLE_WORDS) this.#commitWord(word, header.words, header.written);
-    }
+    if (common === 0) this.#commitNetwork();
     if (labels !== this.#sent.labels) this.#commitLabels(common);
+    if (ethType === this.#sent.ethType) return;
+    // A label was pushed and popped, and what is behind it is now said to be something else.
+    this.#pushLabel(ETH_MPLS, 0);
+    this.#popLabel(ethType);
+  }
+
+  /** The header behind the Ethernet type, or the one that labels are about to hide. */
+  #commitNetwork(): void {
+    const { inner, isOpaque } = this.#packet;
+    const header = inner ?? (isOpaque ? undefined : this.#packet);
+    if (header?.ethType !== this.#sent.ethType) return;
+    for (const word of SETTABLE_WORDS) this.#commitWord(word, header.words, header.written);
   }
 
   #commitWord(word: number, words: Uint32Array, written: Uint32Array): void {
@@ -246,9 +257,19 @@ export class Emitter {
   #popLabels(common: number): void {
     const { labels } = this.#sent;
     for (const { number } of labels.slice(0, labels.length - common)) {
-      this.#change(OP_POP_MPLS, this.#packet.uncovered.get(number)!);
+      this.#popLabel(this.#packet.uncovered.get(number)!);
     }
     this.#sent.labels = common > 0 ? labels.slice(-common) : [];
+  }
+
+  #pushLabel(ethType: number, entry: number): void {
+    this.#change(OP_PUSH_MPLS, ethType, entry);
+    this.#sent.ethType = ethType;
+  }
+
+  #popLabel(ethType: number): void {
+    this.#change(OP_POP_MPLS, ethType);
+    this.#sent.ethType = ethType;
   }
 
   /** Changes the outermost label that stays, and pushes what is above. */
@@ -259,7 +280,7 @@ export class Emitter {
       this.#sent.labels = [this.#commitEntry(LABEL_WORD, top, labels.at(-common)!), ...below];
     }
     for (const label of labels.slice(0, labels.length - common).reverse()) {
-      this.#change(OP_PUSH_MPLS, label.type, swap32(label.bits));
+      this.#pushLabel(label.type, swap32(label.bits));
       this.#sent.labels = [label, ...this.#sent.labels];
     }
   }
