@@ -35,21 +35,27 @@ export const DROP_OUTPUT_TO_INGRESS: u32 = 21; // the only output was the port i
 export const DROP_RESERVED_MULTICAST: u32 = 22; // NORMAL: 01:80:c2:00:00:0x is for bridges only
 export const DROP_NO_SUCH_PORT: u32 = 23; // output to a port that does not exist
 export const DROP_RESUBMIT_LIMIT: u32 = 24; // tables went round in a circle
+export const DROP_TTL_EXPIRED: u32 = 25; // dec_ttl: the packet's time to live is up
+export const DROP_NO_SUCH_GROUP: u32 = 26; // the flow names a group that does not exist
+export const DROP_NO_LIVE_BUCKET: u32 = 27; // the group has no bucket that is alive
+export const DROP_NO_SUCH_METER: u32 = 28; // the flow names a meter that does not exist
+export const DROP_RECIRCULATION_LOST: u32 = 29; // what was to be done after another round is forgotten
+export const DROP_STATE_FULL: u32 = 30; // no room to note what is to be done later
 
 // No room: queues are bounded, and what does not fit is counted here.
-export const DROP_NO_FRAMES: u32 = 25; // no free frame for a copy or a segment
-export const DROP_UPCALL_QUEUE_FULL: u32 = 26; // the handler is behind
-export const DROP_THREAD_QUEUE_FULL: u32 = 27; // the thread that owns the output port is behind
-export const DROP_BATCH_FULL: u32 = 28; // one batch sent too many copies to one port
-export const DROP_TRANSMIT_QUEUE_FULL: u32 = 29; // the port's own queue is full
-export const DROP_TRANSMIT_ERROR: u32 = 30; // the kernel refused the frame
-export const DROP_TOO_LONG: u32 = 31; // does not fit what the output port can carry
-export const DROP_PORT_CLOSED: u32 = 32; // the port went away while the frame was queued
+export const DROP_NO_FRAMES: u32 = 31; // no free frame for a copy or a segment
+export const DROP_UPCALL_QUEUE_FULL: u32 = 32; // the handler is behind
+export const DROP_THREAD_QUEUE_FULL: u32 = 33; // the thread that owns the output port is behind
+export const DROP_BATCH_FULL: u32 = 34; // one batch sent too many copies to one port
+export const DROP_TRANSMIT_QUEUE_FULL: u32 = 35; // the port's own queue is full
+export const DROP_TRANSMIT_ERROR: u32 = 36; // the kernel refused the frame
+export const DROP_TOO_LONG: u32 = 37; // does not fit what the output port can carry
+export const DROP_PORT_CLOSED: u32 = 38; // the port went away while the frame was queued
 
 // Decided while the program runs.
-export const DROP_METER: u32 = 33; // over the rate of a meter
-export const DROP_RECIRCULATION_LIMIT: u32 = 34; // went round too often
-export const DROP_CONTROLLER_QUEUE_FULL: u32 = 35; // no controller takes it now
-export const DROP_BAD_PROGRAM: u32 = 36; // nested too deep, or not a program at all
+export const DROP_METER: u32 = 39; // over the rate of a meter
+export const DROP_RECIRCULATION_LIMIT: u32 = 40; // went round too often
+export const DROP_CONTROLLER_QUEUE_FULL: u32 = 41; // no controller takes it now
+export const DROP_BAD_PROGRAM: u32 = 42; // nested too deep, or not a program at all
 
-export const DROP_REASONS: u32 = 37;
+export const DROP_REASONS: u32 = 43;

@@ -19,3 +19,7 @@ export const areEqual = (a: Uint8Array, b: Uint8Array): boolean =>
 
 /** So many one bits. */
 export const ones = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
+
+/** A half word or word of memory from and to network order. */
+export const swap16 = (half: number): number => ((half & 0xff) << 8) | ((half >> 8) & 0xff);
+export const swap32 = (word: number): number => ((swap16(word & 0xffff) << 16) | swap16(word >>> 16)) >>> 0;

@@ -1,112 +1,296 @@
 /**
  * Writes the action program of a megaflow.
  *
- * Changes to the packet are not written when they are made but before the next output, and only where
- * the packet on its way out could still differ: what was set twice is set once, what was set after the
- * last output not at all, and what the megaflow's mask or an earlier operation guarantees is left out.
+ * Changes to the packet are not written when they are made but before the next operation that lets the packet
+ * out, and only where it could still differ: what was set twice is set once, what was set after the last output
+ * not at all, and what the megaflow's mask or an earlier operation guarantees is left out.
+ *
+ * So the emitter knows two packets: the one the tables see (`Packet`) and the one that the program so far leaves
+ * (`Sent`). A program inside another begins with the latter and leaves it as it was. One that changes nothing
+ * about it needs no copy of the packet, and stands in the program around it like any other operations.
  */
 import {
-  KEY_SIZE,
+  Key,
+  MAX_NESTING,
+  OP_CLONE,
+  OP_CONTROLLER,
   OP_DROP,
   OP_END,
+  OP_METER,
   OP_OUTPUT,
+  OP_POP_MPLS,
   OP_POP_VLAN,
+  OP_PUSH_MPLS,
   OP_PUSH_VLAN,
+  OP_RECIRCULATE,
+  OP_SAMPLE,
+  OP_SELECT,
   OP_SET,
+  OP_TALLY,
+  OP_TRUNCATE,
   PROGRAM_WORDS,
   VLAN_PRESENT,
 } from '../datapath.ts';
-import { type Packet, swap16, type Tag, TCI_BITS, TCI_WORD } from './packet.ts';
+import { swap16, swap32 } from './bytes.ts';
+import { type Entry, LABEL_WORD, NETWORK_WORDS, type Packet, TCI_WORD } from './packet.ts';
+import { ETH_MPLS } from './protocols.ts';
 
-/** What is behind them in the table key is no part of a packet. */
-const FLOW_KEY_WORDS = KEY_SIZE / 4;
+const ETHERNET_WORDS = [2, 3, 4];
+/** The TCP flags are never set, and the inner tag shares their word. */
+const SETTABLE_WORDS = NETWORK_WORDS.filter((word) => word !== Key.tcpFlags >> 2);
 
-/** A tag of the packet on its way out. Bits of `tci` outside `set` are as they came in. */
-interface SentTag {
-  readonly tag: Tag;
-  tci: number;
-  set: number;
+/** A word of the packet, and which bits the program has set. */
+interface SentWord {
+  readonly bits: number;
+  readonly set: number;
+}
+
+interface Sent {
+  /** Words that are not as the packet brought them. */
+  readonly words: Map<number, SentWord>;
+  /** As in `Packet`; bits in `written` are those that the program has set. */
+  tags: readonly Entry[];
+  labels: readonly Entry[];
+  ethType: number;
+}
+
+/** One of the programs of which OP_SELECT runs one. */
+export interface Alternative {
+  readonly salt: number;
+  readonly weight: number;
+  /** Writes the program. */
+  readonly write: () => void;
+}
+
+/** How many of the entries at the end of two stacks are the same. */
+function commonEntries(a: readonly Entry[], b: readonly Entry[]): number {
+  let common = 0;
+  while (common < a.length && common < b.length && a.at(-1 - common)!.number === b.at(-1 - common)!.number) {
+    common++;
+  }
+  return common;
 }
 
 export class Emitter {
   readonly #packet: Packet;
-  readonly #program: number[] = [];
-  /** The packet as the program so far leaves it, and which bits the program has set. */
-  readonly #sent: Uint32Array;
-  readonly #set: Uint32Array;
-  readonly #sentTags: SentTag[];
-  #outputs = 0;
+  #program: number[] = [];
+  #sent: Sent;
+  /** How many operations changed the packet or may have ended it. */
+  #changes = 0;
+  #takers = 0;
+  #nesting = 0;
+  #words = 0;
 
   constructor(packet: Packet) {
     this.#packet = packet;
-    this.#sent = packet.words.slice();
-    this.#set = new Uint32Array(packet.words.length);
-    this.#sentTags = packet.tags.map((tag) => ({ tag, tci: tag.tci, set: 0 }));
+    this.#sent = { words: new Map(), tags: packet.tags, labels: packet.labels, ethType: packet.ethType };
   }
 
-  get outputs(): number {
-    return this.#outputs;
+  /** How many operations took the packet or a copy of it. */
+  get takers(): number {
+    return this.#takers;
   }
 
-  /** The datapath takes no program that is longer than this. */
+  /** The datapath takes no program that is longer than this, or nested deeper. */
   get isTooLong(): boolean {
-    return this.#program.length >= PROGRAM_WORDS;
+    return this.#words >= PROGRAM_WORDS || this.#nesting > MAX_NESTING;
   }
 
-  /** Sends the packet as it is now to a port. */
-  output(port: number): void {
-    this.#commitTags();
-    for (let word = TCI_WORD + 1; word < FLOW_KEY_WORDS; word++) this.#commitWord(word);
-    this.#program.push(OP_OUTPUT, port);
-    this.#outputs++;
+  /** Sends the packet as it is now, or its first `maxLength` bytes, to a port. */
+  output(port: number, maxLength: number | undefined): void {
+    this.#commit();
+    if (maxLength !== undefined) this.#write(OP_TRUNCATE, maxLength);
+    this.#take(OP_OUTPUT, port);
   }
 
-  /** The whole program. */
-  finish(): Uint32Array {
-    return Uint32Array.from([...this.#program, OP_END]);
+  controller(punt: number): void {
+    this.#commit();
+    this.#take(OP_CONTROLLER, punt);
+  }
+
+  recirculate(recirculation: number): void {
+    this.#commit();
+    this.#take(OP_RECIRCULATE, recirculation);
+  }
+
+  tally(index: number): void {
+    this.#write(OP_TALLY, index);
+  }
+
+  meter(index: number): void {
+    this.#write(OP_METER, index);
+    this.#changes++;
+  }
+
+  /** A fate for packets that nothing takes. */
+  drop(reason: number): void {
+    this.#write(OP_DROP, reason);
+  }
+
+  /** What `write` writes is done to a copy. */
+  clone(write: () => void): void {
+    const changes = this.#changes;
+    const program = this.#nested(write);
+    const isPlain = this.#changes === changes;
+    this.#changes = changes;
+    if (isPlain) this.#write(...program);
+    else this.#write(OP_CLONE, ...program, OP_END);
+  }
+
+  /** What `write` writes is done to a copy, for `probability` of 2³²-1 packets. */
+  sample(probability: number, write: () => void): void {
+    const { takers, changes } = { takers: this.#takers, changes: this.#changes };
+    const program = this.#nested(write);
+    this.#takers = takers;
+    this.#changes = changes;
+    this.#write(OP_SAMPLE, probability, ...program, OP_END);
+  }
+
+  /** What one of the alternatives writes is done to a copy, chosen by the packet's connection. */
+  select(basis: number, alternatives: readonly Alternative[]): void {
+    const changes = this.#changes;
+    const programs = alternatives.map(({ write }) => this.#nested(write));
+    this.#changes = changes;
+    this.#takers++;
+    this.#write(
+      OP_SELECT,
+      basis,
+      alternatives.length,
+      ...alternatives.flatMap(({ salt, weight }) => [salt, weight]),
+      ...programs.flatMap((program) => [...program, OP_END]),
+    );
+  }
+
+  /** The whole program. Packets that nothing takes are dropped for a reason. */
+  finish(reason: number): Uint32Array {
+    if (this.#takers === 0) this.drop(reason);
+    this.#write(OP_END);
+    return new Uint32Array(this.#program);
   }
 
   static drop(reason: number): Uint32Array {
     return Uint32Array.of(OP_DROP, reason, OP_END);
   }
 
-  #commitWord(word: number): void {
-    const { words, written, seen } = this.#packet;
+  /** What `write` writes, without an end. Afterwards the packet is again as sent before. */
+  #nested(write: () => void): number[] {
+    const { program, sent, words } = { program: this.#program, sent: this.#sent, words: this.#words };
+    this.#program = [];
+    this.#sent = { ...sent, words: new Map(sent.words) };
+    this.#nesting++;
+    // Nesting that is too deep stays counted, so that `isTooLong` says so.
+    if (!this.isTooLong) {
+      write();
+      this.#nesting--;
+    }
+    const nested = this.#program;
+    this.#program = program;
+    this.#sent = sent;
+    this.#words = words;
+    return nested;
+  }
+
+  #write(...words: number[]): void {
+    this.#program.push(...words);
+    this.#words += words.length;
+  }
+
+  #take(operation: number, operand: number): void {
+    this.#write(operation, operand);
+    this.#takers++;
+  }
+
+  #change(...words: number[]): void {
+    this.#write(...words);
+    this.#changes++;
+  }
+
+  /** Makes the packet on its way out what the tables made of it. */
+  #commit(): void {
+    const { words, written, labels, ethType } = this.#packet;
+    this.#commitTags();
+    for (const word of ETHERNET_WORDS) this.#commitWord(word, words, written);
+    const common = commonEntries(this.#sent.labels, labels);
+    if (labels !== this.#sent.labels) this.#popLabels(common);
+    if (common === 0) this.#commitNetwork();
+    if (labels !== this.#sent.labels) this.#commitLabels(common);
+    if (ethType === this.#sent.ethType) return;
+    // A label was pushed and popped, and what is behind it is now said to be something else.
+    this.#pushLabel(ETH_MPLS, 0);
+    this.#popLabel(ethType);
+  }
+
+  /** The header behind the Ethernet type, or the one that labels are about to hide. */
+  #commitNetwork(): void {
+    const { inner, isOpaque } = this.#packet;
+    const header = inner ?? (isOpaque ? undefined : this.#packet);
+    if (header?.ethType !== this.#sent.ethType) return;
+    for (const word of SETTABLE_WORDS) this.#commitWord(word, header.words, header.written);
+  }
+
+  #commitWord(word: number, words: Uint32Array, written: Uint32Array): void {
     const wanted = written[word]!;
     if (wanted === 0) return;
-    const certain = seen[word]! | this.#set[word]!;
-    const differs = words[word]! ^ this.#sent[word]!;
+    const { bits, set } = this.#sent.words.get(word) ?? { bits: this.#packet.brought(word), set: 0 };
+    const certain = this.#packet.seen[word]! | set;
+    const differs = words[word]! ^ bits;
     if ((wanted & (differs | ~certain)) === 0) return;
-    this.#program.push(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted);
-    this.#sent[word] = words[word]!;
-    this.#set[word]! |= wanted;
+    this.#change(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted);
+    this.#sent.words.set(word, { bits: words[word]!, set: set | wanted });
   }
 
   /** Only the outermost tag is ever changed, so what differs is always above what does not. */
   #commitTags(): void {
     const { tags } = this.#packet;
-    const sent = this.#sentTags;
-    let common = 0;
-    while (common < sent.length && sent[common]!.tag === tags[common]) common++;
-    while (sent.length > common) {
-      this.#program.push(OP_POP_VLAN);
-      sent.pop();
-    }
-    if (common > 0) this.#commitTag(sent[common - 1]!);
-    for (const tag of tags.slice(common)) {
-      const tci = swap16(tag.tci) & ~VLAN_PRESENT;
-      this.#program.push(OP_PUSH_VLAN, ((tag.tpid << 16) | tci) >>> 0);
-      sent.push({ tag, tci: tag.tci, set: TCI_BITS });
+    if (tags === this.#sent.tags) return;
+    const common = commonEntries(this.#sent.tags, tags);
+    for (let i = this.#sent.tags.length; i > common; i--) this.#change(OP_POP_VLAN);
+    const [top, ...below] = common > 0 ? this.#sent.tags.slice(-common) : [];
+    this.#sent.tags = top ? [this.#commitEntry(TCI_WORD, top, tags.at(-common)!), ...below] : [];
+    for (const tag of tags.slice(0, tags.length - common).reverse()) {
+      const tci = swap16(tag.bits) & ~VLAN_PRESENT;
+      this.#change(OP_PUSH_VLAN, ((tag.type << 16) | tci) >>> 0);
+      this.#sent.tags = [tag, ...this.#sent.tags];
     }
   }
 
-  #commitTag(sent: SentTag): void {
-    const { tag } = sent;
-    const own = tag.tpid === 0 ? this.#packet.seen[TCI_WORD]! : 0;
-    const wanted = tag.written & ~swap16(VLAN_PRESENT);
-    if ((wanted & ((tag.tci ^ sent.tci) | ~(own | sent.set))) === 0) return;
-    this.#program.push(OP_SET, TCI_WORD * 4, tag.tci & wanted, wanted);
-    sent.tci = tag.tci;
-    sent.set |= wanted;
+  #popLabels(common: number): void {
+    const { labels } = this.#sent;
+    for (const { number } of labels.slice(0, labels.length - common)) {
+      this.#popLabel(this.#packet.uncovered.get(number)!);
+    }
+    this.#sent.labels = common > 0 ? labels.slice(-common) : [];
+  }
+
+  #pushLabel(ethType: number, entry: number): void {
+    this.#change(OP_PUSH_MPLS, ethType, entry);
+    this.#sent.ethType = ethType;
+  }
+
+  #popLabel(ethType: number): void {
+    this.#change(OP_POP_MPLS, ethType);
+    this.#sent.ethType = ethType;
+  }
+
+  /** Changes the outermost label that stays, and pushes what is above. */
+  #commitLabels(common: number): void {
+    const { labels, isOpaque } = this.#packet;
+    const [top, ...below] = this.#sent.labels;
+    if (top && !isOpaque) {
+      this.#sent.labels = [this.#commitEntry(LABEL_WORD, top, labels.at(-common)!), ...below];
+    }
+    for (const label of labels.slice(0, labels.length - common).reverse()) {
+      this.#pushLabel(label.type, swap32(label.bits));
+      this.#sent.labels = [label, ...this.#sent.labels];
+    }
+  }
+
+  /** Gives a tag or label on the packet the bits that actions wrote. */
+  #commitEntry(word: number, sent: Entry, entry: Entry): Entry {
+    const wanted = entry.written & (word === TCI_WORD ? ~swap16(VLAN_PRESENT) : -1);
+    const certain = this.#packet.seenOf(sent) | sent.written;
+    if ((wanted & ((entry.bits ^ sent.bits) | ~certain)) === 0) return sent;
+    this.#change(OP_SET, word * 4, (entry.bits & wanted) >>> 0, wanted >>> 0);
+    return { ...entry, written: sent.written | wanted };
   }
 }

@@ -7,9 +7,10 @@
  * only its presence does.
  */
 import { OP_DROP, OP_OUTPUT, OP_POP_VLAN, OP_PUSH_VLAN, OP_SET, VLAN_PRESENT } from '../datapath.ts';
+import { swap16 } from './bytes.ts';
 import { fieldOf } from './fields.ts';
 import { KEY_WORDS, Match, wordsOf } from './match.ts';
-import { swap16, TCI_WORD } from './packet.ts';
+import { TCI_WORD } from './packet.ts';
 import { meets } from './protocols.ts';
 import { type PortNames, printMatchValue, printPort } from './values.ts';
 

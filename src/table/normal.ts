@@ -3,14 +3,16 @@
  * carries every VLAN, tagged; untagged packets are VLAN 0.
  */
 import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
+import { swap16 } from './bytes.ts';
 import { isMulticast, type MacTable, type Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
-import { type Packet, swap16, TCI_WORD } from './packet.ts';
+import { type Packet, TCI_WORD } from './packet.ts';
 
 /** The bridge that NORMAL is: its ports, what it has learned and whether it learns now. */
 export interface Bridge {
   readonly macs: MacTable;
-  readonly ports: ReadonlyMap<number, { readonly name: string }>;
+  /** Ports by number; `up` while they have their link. */
+  readonly ports: ReadonlyMap<number, { readonly name: string; readonly up: boolean }>;
   readonly nowMs: number;
   /** Whether senders are learned: false when a flow is only checked or shown. */
   readonly learn: boolean;

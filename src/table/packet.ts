@@ -4,56 +4,143 @@
  * Beside the fields as they are now stands what is known of them. A bit is either still the packet's own
  * or written by an action, and then the same for every packet that takes this way. Whatever decision
  * rests on a bit of the first kind makes that bit part of the megaflow's mask.
+ *
+ * Tags and labels move when others are pushed or popped, so an own bit of theirs may stand in another place
+ * of the key than where the packet brought it: each entry knows its origin. A label pushed onto a packet that
+ * has none hides its network header, which comes back when the label goes:
+ *
+ *     tags    outermost first; two from the key, absent ones among them      ┐ shown in the key
+ *     labels  outermost first; three from the key of an MPLS packet          ┘
+ *     inner   the network header behind labels that actions pushed
+ *
+ * What was never in the key cannot be known: once it would come to light, the packet is `isOpaque`.
  */
-import { Key, VLAN_PRESENT } from '../datapath.ts';
-import { bytesOf, KEY_WORDS, wordsOf } from './match.ts';
-import { ETH_IPV4, ETH_IPV6 } from './protocols.ts';
+import { KEY_SIZE, Key, VLAN_PRESENT } from '../datapath.ts';
+import { swap16, swap32 } from './bytes.ts';
+import { type Field, type Subfield, TABLE_KEY_SIZE } from './fields.ts';
+import { bytesOf, KEY_WORDS } from './match.ts';
+import { ETH_IPV4, ETH_IPV6, ETH_MPLS, ETH_MPLS_MULTICAST } from './protocols.ts';
+import { placed, readSubfield } from './subfield.ts';
 
+const ALL = 0xffff_ffff;
+const FLOW_KEY_WORDS = KEY_SIZE / 4;
 export const TCI_WORD = Key.vlanTci >> 2; // its low half; the high half is the Ethernet type
 export const TCI_BITS = 0xffff;
+const INNER_TCI_WORD = Key.innerTci >> 2; // its high half; the low half is the TCP flags
 const TYPE_BITS = 0xffff_0000;
 const PROTO_WORD = Key.nwProto >> 2; // the protocol in the low byte, the fragment kind in the high one
 const PROTO_BITS = 0xff;
 const FRAG_BITS = 0x0300_0000;
-const FIRST_PORT_WORD = Key.tpSrc >> 2;
-const LAST_PORT_WORD = Key.tcpFlags >> 2;
+const RECIRCULATION_WORD = Key.recirculation >> 2;
+const PORTS_WORD = Key.tpSrc >> 2;
+const FLAGS_WORD = Key.tcpFlags >> 2;
+const FLAGS_BITS = 0xffff;
+const ICMP_WORD = PORTS_WORD;
+const ICMP_TYPE_AND_CODE = 0xff00_ff00; // the low bytes of both ports
+const DISCOVERY_WORDS = [Key.ndTarget >> 2, Key.ndTllLow >> 2] as const;
+export const LABEL_WORD = Key.nwSrc >> 2;
 
-/** From network order to a half word in memory and back. */
-export const swap16 = (half: number): number => ((half & 0xff) << 8) | ((half >> 8) & 0xff);
+/** The words of the network and transport headers; of the one with the TCP flags only those. */
+export const NETWORK_WORDS: readonly number[] = [...Array(FLOW_KEY_WORDS).keys()].filter(
+  (word) =>
+    (word >= PROTO_WORD && word < RECIRCULATION_WORD) ||
+    word === Key.ipv6Label >> 2 ||
+    (word >= DISCOVERY_WORDS[0] && word <= DISCOVERY_WORDS[1]),
+);
+const networkBits = (word: number): number => (word === FLAGS_WORD ? FLAGS_BITS : ALL);
+
 const PRESENT = swap16(VLAN_PRESENT);
 
-/** One VLAN tag. `tci` and `written` are half words as they lie in memory. */
-export interface Tag {
-  readonly tpid: number;
-  tci: number;
-  /** Bits of `tci` that actions wrote. */
-  written: number;
+// A label stack entry (RFC 3032 §2.1).
+const BOTTOM = 0x100;
+const IPV6_EXPLICIT_NULL = 2;
+const DEFAULT_TTL = 64;
+
+const isMplsType = (type: number): boolean => type === ETH_MPLS || type === ETH_MPLS_MULTICAST;
+const isVlanType = (type: number): boolean => type === 0x8100 || type === 0x88a8;
+
+/** Where a half word or word stands in the key. */
+interface Place {
+  readonly word: number;
+  readonly shift: number;
+  readonly bits: number;
+}
+
+const OUTER_TAG: Place = { word: TCI_WORD, shift: 0, bits: TCI_BITS };
+const INNER_TAG: Place = { word: INNER_TCI_WORD, shift: 16, bits: TCI_BITS };
+const TAG_PLACES: readonly Place[] = [OUTER_TAG, INNER_TAG];
+const LABEL_PLACES: readonly Place[] = [0, 1, 2].map((i) => ({ word: LABEL_WORD + i, shift: 0, bits: ALL }));
+
+/** A VLAN tag or label stack entry. It never changes: what an action makes of it is another with its number. */
+export interface Entry {
+  readonly number: number;
+  /** The TPID or MPLS EtherType it was pushed with; 0: the packet brought it. */
+  readonly type: number;
+  /** As it lies in memory. */
+  readonly bits: number;
+  /** Bits that actions wrote. */
+  readonly written: number;
+  /** Where the packet brought it. */
+  readonly origin: Place | undefined;
+}
+
+const NO_ENTRIES: readonly Entry[] = [];
+
+/** A header that labels hide. */
+interface Hidden {
+  readonly ethType: number;
+  readonly words: Uint32Array;
+  readonly written: Uint32Array;
+}
+
+/** What `restore` takes back: all but what was seen. */
+export interface PacketState extends Hidden {
+  readonly tags: readonly Entry[];
+  readonly labels: readonly Entry[];
+  readonly inner: Hidden | undefined;
+  readonly isOpaque: boolean;
+  readonly isMoved: boolean;
 }
 
 export class Packet {
-  /** The key as the tables see it now. */
+  /** The table key as it is now. */
   readonly words: Uint32Array;
-  /** Bits of `words` that actions wrote. */
-  readonly written = new Uint32Array(KEY_WORDS);
-  /** Bits of the packet as it came in that decided something: the megaflow's mask. */
-  readonly seen = new Uint32Array(KEY_WORDS);
-  /** The packet's tags, the outermost last. The key tells of one only, so any below it are not here. */
-  readonly tags: Tag[] = [];
-  /** Host order; no action changes it. */
-  readonly ethType: number;
-  readonly isIp: boolean;
+  /** Bits of `words` that are the same in all packets that take this way, because actions wrote them. */
+  readonly written: Uint32Array;
+  /** Bits of the flow key as the packet brought it that decided something: the megaflow's mask. */
+  readonly seen = new Uint32Array(FLOW_KEY_WORDS);
+  tags: readonly Entry[];
+  labels: readonly Entry[];
+  inner: Hidden | undefined;
+  /** Host order. */
+  ethType: number;
+  /** The headers behind the Ethernet type are not known. */
+  isOpaque = false;
+  /** What a label that was popped left behind, by its number. */
+  readonly uncovered = new Map<number, number>();
 
-  #writtenUntagged = 0;
+  /** Whether tags or labels may stand elsewhere than where the packet brought them. */
+  #isMoved = false;
+  #entries = 0;
+  readonly #key: Uint8Array;
 
+  /** @param key KEY_SIZE bytes; they must stay the same while the packet is used */
   constructor(key: Uint8Array) {
-    this.words = wordsOf(key);
+    this.#key = key;
+    // One buffer for both: buffers are what takes most of the time of a simple translation.
+    const buffer = new ArrayBuffer(2 * TABLE_KEY_SIZE);
+    new Uint8Array(buffer).set(key);
+    this.words = new Uint32Array(buffer, 0, KEY_WORDS);
+    this.written = new Uint32Array(buffer, TABLE_KEY_SIZE, KEY_WORDS);
     this.ethType = swap16(this.words[TCI_WORD]! >>> 16);
-    this.isIp = this.ethType === ETH_IPV4 || this.ethType === ETH_IPV6;
-    const tci = this.words[TCI_WORD]! & TCI_BITS;
-    if (tci & PRESENT) this.tags.push({ tpid: 0, tci, written: 0 });
+    this.tags = [this.#entryAt(OUTER_TAG), this.#entryAt(INNER_TAG)];
+    this.labels = this.isMpls ? LABEL_PLACES.map((place) => this.#entryAt(place)) : NO_ENTRIES;
+    // What is behind the datapath's key is known from the start.
+    for (let word = FLOW_KEY_WORDS; word < KEY_WORDS; word++) this.written[word] = ALL;
     // What the other bits of the key mean depends on these, so every megaflow matches them.
-    this.seen[0] = 0xffff_ffff;
+    this.seen[0] = ALL;
     this.seen[TCI_WORD] = TYPE_BITS;
+    this.seen[RECIRCULATION_WORD] = ALL;
     if (this.isIp) this.seen[PROTO_WORD] = FRAG_BITS;
   }
 
@@ -66,26 +153,83 @@ export class Packet {
     this.words[0] = port;
   }
 
+  get isIp(): boolean {
+    return this.ethType === ETH_IPV4 || this.ethType === ETH_IPV6;
+  }
+
+  get isMpls(): boolean {
+    return isMplsType(this.ethType);
+  }
+
+  /** A word of the key as the packet brought it. */
+  brought(word: number): number {
+    const [a, b, c, d] = this.#key.subarray(4 * word, 4 * word + 4);
+    return (a! | (b! << 8) | (c! << 16) | (d! << 24)) >>> 0;
+  }
+
   /** Notes that bits of a word decided something. */
   look(word: number, bits: number): void {
-    this.seen[word]! |= bits & ~this.written[word]!;
-    if (word >= FIRST_PORT_WORD && word <= LAST_PORT_WORD) this.look(PROTO_WORD, PROTO_BITS);
+    const own = bits & ~this.written[word]!;
+    if (own === 0) return;
+    if (this.#isMoved) this.#lookAtOrigin(word, own);
+    else this.seen[word]! |= own;
+    const isDiscovery = word >= DISCOVERY_WORDS[0] && word <= DISCOVERY_WORDS[1];
+    const isTransport = word === PORTS_WORD || (word === FLAGS_WORD && (own & FLAGS_BITS) !== 0);
+    if (isTransport || isDiscovery) this.look(PROTO_WORD, PROTO_BITS);
+    if (isDiscovery) this.look(ICMP_WORD, ICMP_TYPE_AND_CODE);
   }
 
-  /** Whether these bits of a word are the same in every packet that takes this way. */
+  /** Whether any of these bits is the same in every packet that takes this way. */
   isSettled(word: number, bits: number): boolean {
-    return (bits & (this.seen[word]! | this.written[word]!)) !== 0;
+    const seen = this.#isMoved ? this.#seenAtOrigin(word) : this.seen[word]!;
+    return (bits & (seen | this.written[word]!)) !== 0;
   }
 
-  /** The IP protocol, or the ARP operation. */
-  lookAtProtocol(): number {
+  /** Which bits of an entry, as it came in, decided something. */
+  seenOf({ origin }: Entry): number {
+    return origin ? (this.seen[origin.word]! >>> origin.shift) & origin.bits : 0;
+  }
+
+  /** Whether the packet has a field; looks at what that rests on. */
+  has({ requires }: Field): boolean {
+    if (!requires) return true;
+    const { ethTypes, protocols, icmpTypes } = requires;
+    if (!ethTypes.includes(this.ethType)) return false;
+    if (!protocols) return true;
     this.look(PROTO_WORD, PROTO_BITS);
-    return this.words[PROTO_WORD]! & PROTO_BITS;
+    if (!protocols.includes(this.words[PROTO_WORD]! & PROTO_BITS) || this.#isLaterFragment) return false;
+    if (!icmpTypes) return true;
+    this.look(ICMP_WORD, ICMP_TYPE_AND_CODE);
+    const [type, code] = [(this.words[ICMP_WORD]! >>> 8) & 0xff, this.words[ICMP_WORD]! >>> 24];
+    return icmpTypes.includes(type) && code === 0;
   }
 
-  /** A later fragment has no transport header, so nothing in it can be set. */
-  get isLaterFragment(): boolean {
-    return this.isIp && bytesOf(this.words)[Key.nwFrag]! > 1;
+  /** The number in some bits of a field, which are looked at; 0 when the packet does not have it. */
+  read(subfield: Subfield): bigint {
+    const { field } = subfield;
+    if (!this.has(field)) return 0n;
+    this.#lookAt(field.offset, placed(subfield, 0n).mask);
+    return readSubfield(bytesOf(this.words), subfield);
+  }
+
+  /** Some bits of a field's bytes, which are looked at; zeros when the packet does not have it. */
+  readMasked(field: Field, mask: Uint8Array): Uint8Array {
+    if (!this.has(field)) return new Uint8Array(mask.length);
+    this.#lookAt(field.offset, mask);
+    const bytes = bytesOf(this.words);
+    return mask.map((bits, i) => bytes[field.offset + i]! & bits);
+  }
+
+  /**
+   * Sets bits of a field; a packet that does not have it stays as it is.
+   * @param mayAddTag whether setting a tag's field may add one
+   */
+  set(field: Field, value: Uint8Array, mask: Uint8Array, mayAddTag: boolean): void {
+    if (field.offset === Key.vlanTci) {
+      this.#writeTag(value[0]! | (value[1]! << 8), mask[0]! | (mask[1]! << 8), mayAddTag);
+    } else if (this.has(field)) {
+      this.write(field.offset, value, mask);
+    }
   }
 
   /** Sets bits of key bytes from `offset` on; not for the tag. */
@@ -95,43 +239,190 @@ export class Packet {
       bytes[offset + i] = (bytes[offset + i]! & ~mask[i]!) | value[i]!;
       written[offset + i]! |= mask[i]!;
     }
-  }
-
-  lookAtTag(): Tag | undefined {
-    this.look(TCI_WORD, PRESENT);
-    return this.tags.at(-1);
+    if (!this.isMpls || offset >> 2 !== LABEL_WORD) return;
+    const [top, ...rest] = this.labels;
+    this.labels = [{ ...top!, bits: this.words[LABEL_WORD]!, written: this.written[LABEL_WORD]! }, ...rest];
   }
 
   pushTag(tpid: number, tci = PRESENT): void {
-    this.tags.push({ tpid, tci, written: TCI_BITS });
-    this.#showTag();
+    this.#setTags([this.#made(tpid, tci, TCI_BITS), ...this.tags]);
   }
 
+  /** Takes the outermost tag off; nothing when there is none. */
   popTag(): void {
-    if (!this.lookAtTag()) return;
-    const popped = this.tags.pop()!;
-    if (popped.tpid === 0) this.#writtenUntagged = TCI_BITS;
-    this.#showTag();
+    if (!this.#lookForTag()) return;
+    this.#setTags(this.tags.slice(1));
+    if (this.tags.length === 0 && isVlanType(this.ethType)) this.isOpaque = true;
+  }
+
+  /** Pushes a label: a copy of the outermost, or explicit null (RFC 3032 §2.1). */
+  pushLabel(ethType: number): void {
+    const bits = this.#nextLabel();
+    if (!this.isMpls) {
+      this.inner = { ethType: this.ethType, words: this.words.slice(), written: this.written.slice() };
+      this.#hideNetwork();
+    }
+    this.#setLabels(ethType, [this.#made(ethType, bits, ALL), ...this.labels]);
+  }
+
+  /** Takes the outermost label off; nothing when there is none. The packet is then of type `ethType`. */
+  popLabel(ethType: number): void {
+    const [top, ...rest] = this.labels;
+    if (!this.isMpls || !top) return;
+    this.look(LABEL_WORD, swap32(BOTTOM));
+    const isBottom = (swap32(top.bits) & BOTTOM) !== 0;
+    this.uncovered.set(top.number, ethType);
+    if (rest.length === 0 && this.inner?.ethType === ethType) this.#showNetwork(this.inner);
+    else if (rest.length === 0 || isBottom || !isMplsType(ethType)) {
+      this.#hideNetwork();
+      this.isOpaque = true;
+    }
+    this.#setLabels(ethType, rest);
+  }
+
+  save(): PacketState {
+    const { words, written, tags, labels, inner, ethType, isOpaque } = this;
+    const isMoved = this.#isMoved;
+    return {
+      words: words.slice(),
+      written: written.slice(),
+      tags,
+      labels,
+      inner,
+      ethType,
+      isOpaque,
+      isMoved,
+    };
+  }
+
+  restore(state: PacketState): void {
+    this.words.set(state.words);
+    this.written.set(state.written);
+    this.tags = state.tags;
+    this.labels = state.labels;
+    this.inner = state.inner;
+    this.ethType = state.ethType;
+    this.isOpaque = state.isOpaque;
+    this.#isMoved = state.isMoved;
+  }
+
+  /** A later fragment has no transport header, so nothing in it can be read or set. */
+  get #isLaterFragment(): boolean {
+    return this.isIp && bytesOf(this.words)[Key.nwFrag]! > 1;
+  }
+
+  #lookAt(offset: number, mask: Uint8Array): void {
+    for (const [i, bits] of mask.entries()) {
+      const at = offset + i;
+      this.look(at >> 2, bits << (8 * (at & 3)));
+    }
+  }
+
+  #entryAt(origin: Place): Entry {
+    const bits = (this.words[origin.word]! >>> origin.shift) & origin.bits;
+    return { number: this.#entries++, type: 0, bits: bits >>> 0, written: 0, origin };
+  }
+
+  #made(type: number, bits: number, written: number): Entry {
+    return { number: this.#entries++, type, bits, written, origin: undefined };
+  }
+
+  #lookForTag(): boolean {
+    this.look(TCI_WORD, PRESENT);
+    return (this.words[TCI_WORD]! & PRESENT) !== 0;
   }
 
   /**
    * Sets bits of the outermost tag. The bit that says that there is a tag is one of them: setting it
    * adds a tag where there is none, if `mayAdd`; clearing it takes the tag away.
    */
-  writeTag(value: number, mask: number, mayAdd: boolean): void {
-    const tag = this.lookAtTag();
-    const tci = ((tag?.tci ?? 0) & ~mask) | value;
+  #writeTag(value: number, mask: number, mayAdd: boolean): void {
+    const isTagged = this.#lookForTag();
+    const [top, ...rest] = this.tags;
+    const tci = ((top?.bits ?? 0) & ~mask) | value;
     if (!(tci & PRESENT)) this.popTag();
-    else if (tag) {
-      tag.tci = tci;
-      tag.written |= mask;
-      this.#showTag();
+    else if (isTagged && top) {
+      this.tags = [{ ...top, bits: tci, written: top.written | mask }, ...rest];
+      this.#show(TAG_PLACES, this.tags);
     } else if (mayAdd) this.pushTag(0x8100, tci);
   }
 
-  #showTag(): void {
-    const { tci, written } = this.tags.at(-1) ?? { tci: 0, written: this.#writtenUntagged };
-    this.words[TCI_WORD] = (this.words[TCI_WORD]! & TYPE_BITS) | tci;
-    this.written[TCI_WORD] = (this.written[TCI_WORD]! & TYPE_BITS) | written;
+  #setTags(tags: readonly Entry[]): void {
+    this.#isMoved = true;
+    this.tags = tags;
+    this.#show(TAG_PLACES, tags);
+  }
+
+  #setLabels(ethType: number, labels: readonly Entry[]): void {
+    this.#isMoved = true;
+    this.labels = labels;
+    this.ethType = ethType;
+    this.#put(TCI_WORD, TYPE_BITS, swap16(ethType) << 16, TYPE_BITS);
+    if (this.isMpls && !this.isOpaque) this.#show(LABEL_PLACES, labels);
+  }
+
+  /** Puts entries where the key shows them. Places without an entry are known to be empty. */
+  #show(places: readonly Place[], entries: readonly Entry[]): void {
+    for (const [i, { word, shift, bits }] of places.entries()) {
+      const entry = entries[i];
+      this.#put(word, bits << shift, (entry?.bits ?? 0) << shift, (entry?.written ?? bits) << shift);
+    }
+  }
+
+  #put(word: number, bits: number, value: number, written: number): void {
+    this.words[word] = (this.words[word]! & ~bits) | value;
+    this.written[word] = (this.written[word]! & ~bits) | written;
+  }
+
+  /** Tags and labels that a word shows, and where. */
+  #shownIn(word: number): { place: Place; entry: Entry | undefined }[] {
+    const shown = TAG_PLACES.map((place, i) => ({ place, entry: this.tags[i] }));
+    if (this.isMpls) shown.push(...LABEL_PLACES.map((place, i) => ({ place, entry: this.labels[i] })));
+    return shown.filter(({ place }) => place.word === word);
+  }
+
+  #lookAtOrigin(word: number, own: number): void {
+    let rest = own;
+    for (const { place, entry } of this.#shownIn(word)) {
+      const bits = (own >>> place.shift) & place.bits;
+      rest &= ~(place.bits << place.shift);
+      if (entry?.origin) this.seen[entry.origin.word]! |= bits << entry.origin.shift;
+    }
+    this.seen[word]! |= rest;
+  }
+
+  #seenAtOrigin(word: number): number {
+    let seen = this.seen[word]!;
+    for (const { place, entry } of this.#shownIn(word)) {
+      seen &= ~(place.bits << place.shift);
+      if (entry) seen |= this.seenOf(entry) << place.shift;
+    }
+    return seen;
+  }
+
+  #hideNetwork(): void {
+    for (const word of NETWORK_WORDS) this.#put(word, networkBits(word), 0, networkBits(word));
+  }
+
+  #showNetwork({ words, written }: Hidden): void {
+    this.inner = undefined;
+    for (const word of NETWORK_WORDS) {
+      const bits = networkBits(word);
+      this.#put(word, bits, words[word]! & bits, written[word]! & bits);
+    }
+  }
+
+  /** What the next label pushed is, as it lies in memory. */
+  #nextLabel(): number {
+    if (this.isMpls) {
+      this.look(LABEL_WORD, ALL);
+      return (this.words[LABEL_WORD]! & ~swap32(BOTTOM)) >>> 0;
+    }
+    if (!this.isIp) return swap32(BOTTOM | DEFAULT_TTL);
+    this.look(PROTO_WORD, 0x00ff_fc00);
+    const [tos, ttl] = [(this.words[PROTO_WORD]! >>> 8) & 0xff, (this.words[PROTO_WORD]! >>> 16) & 0xff];
+    const label = this.ethType === ETH_IPV6 ? IPV6_EXPLICIT_NULL : 0;
+    const trafficClass = (tos >>> 2) & 7;
+    return swap32(((label << 12) | (trafficClass << 9) | BOTTOM | (ttl || DEFAULT_TTL)) >>> 0);
   }
 }

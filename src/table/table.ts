@@ -1,12 +1,12 @@
 /**
  * The match-action tables: rules by table and priority, and the changes that `ovs-ofctl` makes to them.
  *
- * Rules of one table stand in the order in which they are tried: by priority, and among equals the
- * oldest first. OVS leaves that last case open; here it is decided so that a packet's fate never
- * depends on chance.
+ * Rules of one table are tried by priority, and among equals the oldest first. OVS leaves that last case
+ * open; here it is decided so that a packet's fate never depends on chance.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type Action, includesAction } from './action.ts';
-import type { Match } from './match.ts';
+import { Classifier, isBefore, type Subject } from './classifier.ts';
 import type { Flow, FlowChange, FlowFilter } from './parse.ts';
 
 /** A flow in force. */
@@ -22,15 +22,50 @@ export interface Rule extends Flow {
   bytes: number;
 }
 
-interface Table {
-  readonly rules: Rule[];
+class Table {
+  readonly #classifier = new Classifier<Rule>();
   /** By what makes a rule unique in its table. */
-  readonly unique: Map<string, Rule>;
+  readonly #unique = new Map<string, Rule>();
+  /** In the order in which they are tried; undefined when that may have changed. */
+  #ordered: readonly Rule[] | undefined;
+
+  get size(): number {
+    return this.#unique.size;
+  }
+
+  get rules(): readonly Rule[] {
+    this.#ordered ??= [...this.#unique.values()].sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    return this.#ordered;
+  }
+
+  /** Adds a rule in the place of the one with its match and priority. */
+  add(rule: Rule): void {
+    const key = uniqueKey(rule);
+    const old = this.#unique.get(key);
+    if (old) this.#classifier.remove(old);
+    this.#unique.set(key, rule);
+    this.#classifier.add(rule);
+    this.#ordered = undefined;
+  }
+
+  delete(rule: Rule): void {
+    this.#unique.delete(uniqueKey(rule));
+    this.#classifier.remove(rule);
+    this.#ordered = undefined;
+  }
+
+  /** The rule with a flow's match and priority. */
+  find(flow: Flow): Rule | undefined {
+    return this.#unique.get(uniqueKey(flow));
+  }
+
+  lookUp(packet: Subject): Rule | undefined {
+    return this.#classifier.lookUp(packet);
+  }
 }
 
 const NO_RULES: readonly Rule[] = [];
-const uniqueKey = (priority: number, match: Match): string => `${priority} ${match.identity}`;
-const order = (a: Rule, b: Rule): number => b.priority - a.priority || a.id - b.id;
+const uniqueKey = ({ priority, match }: Flow): string => `${priority} ${match.identity}`;
 
 export class Tables {
   /** Goes up at each change: what was translated before may be out of date. */
@@ -56,6 +91,11 @@ export class Tables {
     return this.#tables.get(table)?.rules ?? NO_RULES;
   }
 
+  /** The rule of a table that applies to a packet; what that rests on is looked at. */
+  lookUp(table: number, packet: Subject): Rule | undefined {
+    return this.#tables.get(table)?.lookUp(packet);
+  }
+
   /**
    * Adds flows. One with the match and priority of a rule that is there replaces it, counters and all.
    * @throws RangeError when there would be too many rules; then nothing is added
@@ -64,19 +104,12 @@ export class Tables {
     if (this.#size + flows.length > this.#limit) {
       throw new RangeError(`${this.#size + flows.length} flows; expected at most ${this.#limit}`);
     }
-    const touched = new Set<Table>();
     for (const flow of flows) {
       const table = this.#table(flow.table);
-      const rule = { ...flow, id: this.#nextId++, createdMs: nowMs, packets: 0, bytes: 0 };
-      const key = uniqueKey(flow.priority, flow.match);
-      const old = table.unique.get(key);
-      if (old) table.rules.splice(table.rules.indexOf(old), 1);
-      else this.#size++;
-      table.unique.set(key, rule);
-      table.rules.push(rule);
-      touched.add(table);
+      this.#size -= table.size;
+      table.add({ ...flow, id: this.#nextId++, createdMs: nowMs, packets: 0, bytes: 0 });
+      this.#size += table.size;
     }
-    for (const table of touched) table.rules.sort(order);
     if (flows.length > 0) this.generation++;
   }
 
@@ -106,22 +139,40 @@ export class Tables {
    * @returns how many rules were deleted
    */
   delete(filter: FlowFilter, strict: boolean): number {
-    const selected = new Set(this.#select(filter, strict));
-    for (const [number, table] of this.#tables) {
-      const kept = table.rules.filter((rule) => !selected.has(rule));
-      if (kept.length === table.rules.length) continue;
-      const unique = new Map(kept.map((rule) => [uniqueKey(rule.priority, rule.match), rule]));
-      if (kept.length === 0) this.#tables.delete(number);
-      else this.#tables.set(number, { rules: kept, unique });
+    const selected = this.#select(filter, strict);
+    for (const rule of selected) {
+      const table = this.#tables.get(rule.table)!;
+      table.delete(rule);
+      if (table.size === 0) this.#tables.delete(rule.table);
     }
-    this.#size -= selected.size;
-    if (selected.size > 0) this.generation++;
-    return selected.size;
+    this.#size -= selected.length;
+    if (selected.length > 0) this.generation++;
+    return selected.length;
+  }
+
+  /**
+   * Whether a learn action may add a flow when so many that it made may be in force (0: any number): those of
+   * its table with its cookie. One that is there already is no further one.
+   */
+  hasRoomToLearn(flow: Flow, limit: number): boolean {
+    const table = this.#tables.get(flow.table);
+    if (limit === 0 || !table || table.find(flow)) return true;
+    return table.rules.filter(({ cookie }) => cookie === flow.cookie).length < limit;
+  }
+
+  /** Adds a learned flow, or gives the rule with its match and priority its actions. */
+  learn(flow: Flow, nowMs: number): void {
+    const rule = this.#tables.get(flow.table)?.find(flow);
+    if (!rule) this.add([flow], nowMs);
+    else if (!isDeepStrictEqual(rule.actions, flow.actions)) {
+      rule.actions = flow.actions;
+      this.generation++;
+    }
   }
 
   /** The rules that a filter selects loosely, or all: by table, then in the order in which they are tried. */
   dump(filter?: FlowFilter): Rule[] {
-    const all = [...this.#tables].sort(([a], [b]) => a - b).flatMap(([, { rules }]) => rules);
+    const all = [...this.#tables].sort(([a], [b]) => a - b).flatMap(([, { rules }]) => [...rules]);
     return filter ? all.filter((rule) => passes(rule, filter)) : all;
   }
 
@@ -134,7 +185,7 @@ export class Tables {
   #table(number: number): Table {
     let table = this.#tables.get(number);
     if (!table) {
-      table = { rules: [], unique: new Map() };
+      table = new Table();
       this.#tables.set(number, table);
     }
     return table;

@@ -5,29 +5,41 @@
 import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
+import { Numbers } from '../table/numbers.ts';
 import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
 import { printFlow, printRule } from '../table/print.ts';
 import { Tables } from '../table/table.ts';
-import { type Translation, translate } from '../table/translate.ts';
+import { translate } from '../table/translate.ts';
+import type { Frozen, Punt, Translation, TranslationContext } from '../table/translation.ts';
 import { credit, Megaflows } from './megaflows.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './request.ts';
 
+/** Packets that wait for another round or go to a controller do so in so many ways at most. */
+const FROZEN_MAX = 65_536;
+const PUNTS_MAX = 65_536;
+
 export class Handler {
   readonly #datapath: Datapath;
-  readonly #ports: ReadonlyMap<number, { name: string }>;
+  readonly #ports: ReadonlyMap<number, { name: string; up: boolean }>;
   readonly #numbers: ReadonlyMap<string, number>;
   readonly #tables = new Tables();
   readonly #macs: MacTable;
   readonly #megaflows: Megaflows;
+  readonly #punts = new Numbers<Punt>(PUNTS_MAX);
+  readonly #frozen = new Numbers<Frozen>(FROZEN_MAX);
   readonly #key = new Uint8Array(KEY_SIZE);
   #nowMs = 0;
 
   constructor(datapath: Datapath, options: HandlerOptions) {
     this.#datapath = datapath;
-    this.#ports = new Map(options.ports.map(({ number, name }: PortName) => [number, { name }]));
+    this.#ports = new Map(options.ports.map(({ number, name }: PortName) => [number, { name, up: true }]));
     this.#numbers = new Map(options.ports.map(({ number, name }: PortName) => [name, number]));
     this.#macs = new MacTable(options.macs, options.macAgeingMs);
-    this.#megaflows = new Megaflows(datapath, this.#macs, (key) => this.#translate(key, false));
+    this.#megaflows = new Megaflows(
+      datapath,
+      (translation, heardMs) => this.#learn(translation, heardMs),
+      (key) => this.#translate(key, false),
+    );
     this.#tables.add(parseFlows(options.flows, this.#numbers), 0);
   }
 
@@ -65,10 +77,12 @@ export class Handler {
     // A copy: installing masks the key in place.
     this.#key.set(this.#datapath.key(miss));
     const translation = this.#translate(this.#key, true);
-    const { mask, program, rules } = translation;
+    const { mask, program, rules, learned } = translation;
+    const generation = this.#generation;
+    for (const { flow } of learned) this.#tables.learn(flow, this.#nowMs);
     const number = this.#datapath.install(mask, this.#key, program);
     if (number !== NONE) {
-      this.#megaflows.add(number, translation, this.#generation, this.#nowMs);
+      this.#megaflows.add(number, translation, generation, this.#nowMs);
       exports.actByFlow(miss, number);
     } else {
       credit(rules, 1, this.#datapath.lengthInBatch(miss));
@@ -77,14 +91,26 @@ export class Handler {
   }
 
   #translate(key: Uint8Array, learn: boolean): Translation {
-    const context = {
+    const context: TranslationContext = {
       tables: this.#tables,
+      groups: new Map(),
+      meters: new Map(),
       macs: this.#macs,
       ports: this.#ports,
       nowMs: this.#nowMs,
       learn,
+      punt: (punt) => this.#punts.numberOf(punt),
+      tally: () => undefined,
+      freeze: (frozen) => this.#frozen.numberOf(frozen),
+      thaw: (recirculation) => this.#frozen.get(recirculation),
     };
     return translate(key, context);
+  }
+
+  /** Learns again what a megaflow's packets tell, last heard at `heardMs`. */
+  #learn({ senders, learned }: Translation, heardMs: number): void {
+    for (const sender of senders) this.#macs.learn(sender, heardMs);
+    for (const { flow } of learned) this.#tables.learn(flow, heardMs);
   }
 
   /** Answers what control asks. A request that is wrong changes nothing and throws. */

@@ -1,14 +1,13 @@
 /**
  * What the handler knows of the flows it installed, and the rounds in which it looks after them: counters
- * are credited to the rules that the traffic used, its senders are learned again, idle flows go, and flows
+ * are credited to the rules that the traffic used, what it tells is learned again, idle flows go, and flows
  * whose translation may have changed are translated again.
  *
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
 import { type Datapath, Observer } from '../datapath.ts';
-import type { MacTable } from '../table/mac.ts';
 import type { Rule } from '../table/table.ts';
-import type { Translation } from '../table/translate.ts';
+import type { Translation } from '../table/translation.ts';
 
 export interface Megaflow {
   readonly number: number;
@@ -31,17 +30,25 @@ const SLICE = 256;
 export class Megaflows {
   readonly #datapath: Datapath;
   readonly #observer: Observer;
-  readonly #macs: MacTable;
+  readonly #learn: (translation: Translation, heardMs: number) => void;
   readonly #flows = new Map<number, Megaflow>();
   readonly #retranslate: (key: Uint8Array) => Translation;
   #round: Iterator<Megaflow> | undefined;
   #roundEndedMs = 0;
   #roundGeneration = 0;
 
-  constructor(datapath: Datapath, macs: MacTable, retranslate: (key: Uint8Array) => Translation) {
+  /**
+   * @param learn learns again what a flow's packets tell, last heard then
+   * @param retranslate translates a key without learning anything
+   */
+  constructor(
+    datapath: Datapath,
+    learn: (translation: Translation, heardMs: number) => void,
+    retranslate: (key: Uint8Array) => Translation,
+  ) {
     this.#datapath = datapath;
     this.#observer = new Observer(datapath.arena);
-    this.#macs = macs;
+    this.#learn = learn;
     this.#retranslate = retranslate;
   }
 
@@ -127,7 +134,7 @@ export class Megaflows {
     flow.bytes = counted.bytes;
     flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
     // A host that came back to a port finds its flows of before, which miss nothing: it is learned from them.
-    for (const sender of flow.translation.senders) this.#macs.learn(sender, flow.usedMs);
+    this.#learn(flow.translation, flow.usedMs);
   }
 }
 

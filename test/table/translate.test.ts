@@ -14,17 +14,19 @@ import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/table.ts';
-import { type Translation, translate } from '../../src/table/translate.ts';
+import { translate } from '../../src/table/translate.ts';
+import type { Translation } from '../../src/table/translation.ts';
+import { contextOf } from './context.ts';
 import { keyOf } from './packets.ts';
 
-const ports = new Map([1, 2, 3, 10].map((number) => [number, { name: `p${number}` }]));
+const ports = new Map([1, 2, 3, 10].map((number) => [number, { name: `p${number}`, up: true }]));
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
 
 function run(flows: string, packet: string, macs = new MacTable(8192, 300_000), learn = true): Translation {
   const tables = new Tables();
   tables.add(parseFlows(flows), 0);
-  return translate(keyOf(packet), { tables, macs, ports, nowMs: 0, learn });
+  return translate(keyOf(packet), contextOf({ tables, macs, ports, learn }));
 }
 
 /** The megaflow as text, ports by number. */
@@ -48,10 +50,10 @@ test('a megaflow matches what the rule hit matches and no more', () => {
   assert.equal(show('actions=2', 'in_port=1,dl_type=0x88cc'), 'in_port(1),eth_type(0x88cc), actions:2');
 });
 
-test('a rule passed over costs one word, and nothing where the mask tells the packets apart already', () => {
+test('a rule passed over costs a prefix, and nothing where the mask tells the packets apart already', () => {
   assert.equal(
     show(`priority=9,tcp,nw_src=10.9.0.0/16,tp_dst=81,actions=3\npriority=1,actions=2`, tcp),
-    'in_port(1),eth_type(0x0800),ipv4(proto=6,frag=no),tcp(dst=80), actions:2',
+    'in_port(1),eth_type(0x0800),ipv4(src=10.0.0.0/13,frag=no), actions:2',
   );
   assert.equal(
     show('priority=9,arp,arp_spa=1.2.3.4,actions=3\npriority=1,actions=2', tcp),
@@ -60,7 +62,7 @@ test('a rule passed over costs one word, and nothing where the mask tells the pa
   const many = Array.from({ length: 9 }, (_, i) => `priority=9,ip,nw_dst=10.0.1.${i},actions=3`);
   assert.equal(
     show([...many, 'priority=1,actions=2'].join('\n'), tcp),
-    'in_port(1),eth_type(0x0800),ipv4(dst=10.0.0.2,frag=no), actions:2',
+    'in_port(1),eth_type(0x0800),ipv4(dst=10.0.0.0/24,frag=no), actions:2',
   );
 });
 

@@ -1,0 +1,496 @@
+/**
+ * A packet's walk through the tables: looks it up, does what the rules say, and has the emitter write down what
+ * that means for the packets of the megaflow.
+ *
+ * Lists of actions that were left for another (a resubmit) wait on a stack of the walk's own: nested as deep as
+ * the limits allow, they would overflow that of JavaScript. It is also what `freeze` keeps when the packet has to
+ * be parsed again before the next action, because a header that the key does not tell of has come to light.
+ */
+import {
+  DROP_FLOW,
+  DROP_NO_LIVE_BUCKET,
+  DROP_NO_SUCH_GROUP,
+  DROP_NO_SUCH_METER,
+  DROP_NO_SUCH_PORT,
+  DROP_OUTPUT_TO_INGRESS,
+  DROP_RECIRCULATION_LOST,
+  DROP_RESERVED_MULTICAST,
+  DROP_RESUBMIT_LIMIT,
+  DROP_STATE_FULL,
+  DROP_TABLE_MISS,
+  DROP_TTL_EXPIRED,
+  KEY_SIZE,
+  Key,
+} from '../datapath.ts';
+import { type Action, addsTag, type ControllerAction, type LearnAction } from './action.ts';
+import { actionSetOutput, orderActionSet } from './action-set.ts';
+import { bucketByHash, liveBuckets } from './buckets.ts';
+import { fromNumber } from './bytes.ts';
+import { Emitter } from './emit.ts';
+import { type Field, fieldOf, Pipeline, type Subfield } from './fields.ts';
+import type { Bucket, Group } from './group.ts';
+import { learnedFlow } from './learn.ts';
+import type { Sighting } from './mac.ts';
+import { bytesOf } from './match.ts';
+import { forwardNormally } from './normal.ts';
+import { Packet } from './packet.ts';
+import { placed, wholeField } from './subfield.ts';
+import type { Rule } from './table.ts';
+import type { Learned, TranslationContext, Visit } from './translation.ts';
+
+/** Resubmits to the same or an earlier table one inside another, and steps in all, as in OVS. */
+const DEPTH_MAX = 64;
+const STEPS_MAX = 4096;
+/** Numbers on the stack of push and pop. */
+const STACK_MAX = 64;
+
+const WHOLE_PACKET = 0xffff;
+/** OpenFlow's ports that stand for something else, in the sixteen bits that all its versions have. */
+const RESERVED_PORTS = new Map<number, Action>([
+  [0xfff8, { kind: 'inPort' }],
+  [0xfffa, { kind: 'normal' }],
+  [0xfffb, { kind: 'flood' }],
+  [0xfffc, { kind: 'all' }],
+  [0xfffd, { kind: 'controller', reason: 'action', maxLength: WHOLE_PACKET, id: 0 }],
+  [0xfffe, { kind: 'local' }],
+]);
+
+/** Why nothing was sent, the most telling reason last. */
+const TELLING = [
+  DROP_FLOW,
+  DROP_TABLE_MISS,
+  DROP_RESERVED_MULTICAST,
+  DROP_OUTPUT_TO_INGRESS,
+  DROP_TTL_EXPIRED,
+  DROP_NO_LIVE_BUCKET,
+  DROP_NO_SUCH_PORT,
+  DROP_NO_SUCH_GROUP,
+  DROP_NO_SUCH_METER,
+  DROP_STATE_FULL,
+  DROP_RECIRCULATION_LOST,
+  DROP_RESUBMIT_LIMIT,
+];
+
+const NW_TTL = wholeField(fieldOf('nw_ttl'));
+const MPLS_TTL = wholeField(fieldOf('mpls_ttl'));
+
+/** The fields that an action reads or sets by itself. */
+function fieldsOf(action: Action): readonly Field[] {
+  switch (action.kind) {
+    case 'set':
+      return [action.field];
+    case 'load':
+      return [action.to.field];
+    case 'move':
+      return [action.from.field, action.to.field];
+    case 'push':
+    case 'pop':
+      return [action.what.field];
+    case 'outputField':
+      return [action.source.field];
+    default:
+      return [];
+  }
+}
+
+/** Whether an action needs to know what is behind the Ethernet type. */
+function needsHeaders(action: Action, context: TranslationContext): boolean {
+  switch (action.kind) {
+    case 'goto':
+    case 'resubmit':
+    case 'decTtl':
+    case 'decMplsTtl':
+    case 'pushMpls':
+    case 'popMpls':
+    case 'learn':
+      return true;
+    case 'group':
+      return context.groups.get(action.group)?.selection?.method === 'hash';
+    default:
+      return fieldsOf(action).some(({ requires }) => requires !== undefined);
+  }
+}
+
+export class Walk {
+  readonly packet: Packet;
+  readonly emitter: Emitter;
+  readonly rules: Rule[] = [];
+  readonly senders: Sighting[] = [];
+  readonly learned: Learned[] = [];
+  /** Why nothing was sent, when nothing was. */
+  reason = DROP_FLOW;
+
+  readonly #context: TranslationContext;
+  readonly #ingress: number;
+  #visits: Visit[] = [];
+  #stack: readonly bigint[] = [];
+  #actionSet: readonly Action[] = [];
+  /** Not inside another program: the action set is carried out at the end. */
+  #isWhole = true;
+  #steps = 0;
+
+  constructor(key: Uint8Array, context: TranslationContext) {
+    this.packet = new Packet(key);
+    this.emitter = new Emitter(this.packet);
+    this.#ingress = this.packet.inPort;
+    this.#context = context;
+  }
+
+  /** The tables went round in a circle, or want more than a program can hold. */
+  get hasFailed(): boolean {
+    return this.reason === DROP_RESUBMIT_LIMIT;
+  }
+
+  /** Does what the tables say, from table 0 or from where the packet was frozen. */
+  run(): void {
+    const recirculation = this.packet.words[Key.recirculation >> 2]!;
+    if (recirculation === 0) this.#enter(0, this.packet.inPort, 0);
+    else this.#thaw(recirculation);
+    this.#runVisits();
+    if (!this.#isWhole || this.#actionSet.length === 0) return;
+    const actions = orderActionSet(this.#actionSet);
+    this.#actionSet = [];
+    this.#visits.push({ actions, next: 0, table: 0, cookie: 0n, depth: 0 });
+    this.#runVisits();
+  }
+
+  #runVisits(): void {
+    for (let visit = this.#visits.at(-1); visit && !this.hasFailed; visit = this.#visits.at(-1)) {
+      const action = visit.actions[visit.next];
+      if (!action) {
+        this.#visits.pop();
+      } else if (this.packet.isOpaque && needsHeaders(action, this.#context)) {
+        const recirculation = this.#freeze();
+        if (recirculation !== undefined) this.emitter.recirculate(recirculation);
+      } else {
+        visit.next++;
+        this.#do(action, visit);
+        if (this.emitter.isTooLong) this.#because(DROP_RESUBMIT_LIMIT);
+      }
+    }
+  }
+
+  #because(reason: number): void {
+    if (TELLING.indexOf(reason) > TELLING.indexOf(this.reason)) this.reason = reason;
+  }
+
+  /** Looks the packet up in a table as if it had come in on `ingress`; the rule's actions are next. */
+  #enter(table: number, ingress: number, depth: number): void {
+    if (depth > DEPTH_MAX || this.#steps++ > STEPS_MAX) {
+      this.#because(DROP_RESUBMIT_LIMIT);
+      return;
+    }
+    const rule = this.#lookUp(table, ingress);
+    if (rule) {
+      this.rules.push(rule);
+      this.#visits.push({ actions: rule.actions, next: 0, table, cookie: rule.cookie, depth });
+    } else this.#because(DROP_TABLE_MISS);
+  }
+
+  /** The packet has its real ingress port back afterwards. */
+  #lookUp(table: number, ingress: number): Rule | undefined {
+    const { packet } = this;
+    const realIngress = packet.inPort;
+    packet.inPort = ingress;
+    const rule = this.#context.tables.lookUp(table, packet);
+    packet.inPort = realIngress;
+    return rule;
+  }
+
+  #do(action: Action, visit: Visit): void {
+    const { packet } = this;
+    switch (action.kind) {
+      case 'goto':
+        this.#visits.pop();
+        this.#enter(action.table, packet.inPort, visit.depth);
+        break;
+      case 'resubmit': {
+        const target = action.table ?? visit.table;
+        const depth = target > visit.table ? visit.depth : visit.depth + 1;
+        this.#enter(target, action.port ?? packet.inPort, depth);
+        break;
+      }
+      case 'output':
+        this.#output(action.port, action.maxLength);
+        break;
+      case 'outputField':
+        this.#outputField(Number(packet.read(action.source)), visit);
+        break;
+      case 'inPort':
+        this.#send(packet.inPort, action.maxLength);
+        break;
+      case 'local':
+        this.#because(DROP_NO_SUCH_PORT);
+        break;
+      case 'flood':
+      case 'all':
+        this.#flood();
+        break;
+      case 'normal':
+        this.#normal();
+        break;
+      case 'controller':
+        this.#controller(action, visit);
+        break;
+      case 'set':
+        packet.set(action.field, action.value, action.mask, addsTag(action));
+        break;
+      case 'load':
+        this.#load(action.to, action.value);
+        break;
+      case 'move':
+        if (packet.has(action.from.field)) this.#load(action.to, packet.read(action.from));
+        break;
+      case 'push':
+        if (this.#stack.length === STACK_MAX) this.#because(DROP_RESUBMIT_LIMIT);
+        this.#stack = [...this.#stack, packet.read(action.what)];
+        break;
+      case 'pop':
+        if (this.#stack.length > 0) this.#load(action.what, this.#stack.at(-1)!);
+        this.#stack = this.#stack.slice(0, -1);
+        break;
+      case 'pushVlan':
+        packet.pushTag(action.tpid);
+        break;
+      case 'popVlan':
+        packet.popTag();
+        break;
+      case 'pushMpls':
+        packet.pushLabel(action.ethType);
+        break;
+      case 'popMpls':
+        packet.popLabel(action.ethType);
+        break;
+      case 'decTtl':
+        this.#decrement(NW_TTL, action.controllers, visit);
+        break;
+      case 'decMplsTtl':
+        this.#decrement(MPLS_TTL, [0], visit);
+        break;
+      case 'writeMetadata':
+        packet.write(Pipeline.metadata, fromNumber(action.value, 8), fromNumber(action.mask, 8));
+        break;
+      case 'writeActions':
+        this.#setActions([...this.#actionSet, ...action.actions]);
+        break;
+      case 'clearActions':
+        this.#setActions([]);
+        break;
+      case 'meter':
+        this.#meter(action.meter);
+        break;
+      case 'group':
+        this.#group(action.group, visit);
+        break;
+      case 'clone':
+        this.emitter.clone(() => this.#apart(action.actions, visit));
+        break;
+      case 'sample':
+        this.emitter.sample(action.probability * 65537, () => {
+          const punt = this.#context.punt({
+            kind: 'sample',
+            table: visit.table,
+            cookie: visit.cookie,
+            sample: action,
+          });
+          if (punt !== undefined) this.emitter.controller(punt);
+        });
+        break;
+      case 'learn':
+        this.#learn(action);
+        break;
+      case 'exit':
+        this.#visits = [];
+        break;
+      case 'conjunction':
+      case 'note':
+        break;
+    }
+  }
+
+  #send(port: number, maxLength?: number): void {
+    if (this.#context.ports.has(port)) this.emitter.output(port, maxLength);
+    else this.#because(DROP_NO_SUCH_PORT);
+  }
+
+  #output(port: number, maxLength?: number): void {
+    if (port === this.packet.inPort) this.#because(DROP_OUTPUT_TO_INGRESS);
+    else this.#send(port, maxLength);
+  }
+
+  #outputField(port: number, visit: Visit): void {
+    const reserved = RESERVED_PORTS.get(port >= 0xffff_ff00 ? port & 0xffff : port);
+    if (reserved) this.#do(reserved, visit);
+    else this.#output(port);
+  }
+
+  #flood(): void {
+    this.#because(DROP_OUTPUT_TO_INGRESS);
+    for (const port of [...this.#context.ports.keys()].sort((a, b) => a - b)) {
+      if (port !== this.packet.inPort) this.#send(port);
+    }
+  }
+
+  #normal(): void {
+    const verdict = forwardNormally(this.packet, this.#context, this.senders);
+    if (verdict.kind === 'flood') this.#flood();
+    else if (verdict.kind === 'port') this.#send(verdict.port);
+    else this.#because(verdict.reason);
+  }
+
+  #load(to: Subfield, value: bigint): void {
+    const { value: bytes, mask } = placed(to, value);
+    this.packet.set(to.field, bytes, mask, to.field.name === 'vlan_tci');
+  }
+
+  /** A packet whose time is up goes to the controllers, and the rest of the list is not done. */
+  #decrement(ttl: Subfield, controllers: readonly number[], visit: Visit): void {
+    if (!this.packet.has(ttl.field)) return;
+    const left = this.packet.read(ttl);
+    if (left > 1n) return this.#load(ttl, left - 1n);
+    for (const id of controllers) {
+      this.#controller({ kind: 'controller', reason: 'invalid_ttl', maxLength: WHOLE_PACKET, id }, visit);
+    }
+    this.#because(DROP_TTL_EXPIRED);
+    this.#visits.pop();
+  }
+
+  #setActions(actions: readonly Action[]): void {
+    this.#actionSet = actions;
+    const port = fromNumber(BigInt(actionSetOutput(actions)), 4);
+    this.packet.write(Pipeline.actionSetOutput, port, Uint8Array.of(0xff, 0xff, 0xff, 0xff));
+  }
+
+  #meter(id: number): void {
+    const meter = this.#context.meters.get(id);
+    if (meter !== undefined) return this.emitter.meter(meter);
+    this.#because(DROP_NO_SUCH_METER);
+    this.#visits = [];
+  }
+
+  #controller(action: ControllerAction, { table, cookie }: Visit): void {
+    const { reason, maxLength, id: controller, userdata, pause, meter } = action;
+    const continuation = pause ? this.#freeze() : undefined;
+    if (pause && continuation === undefined) return;
+    const punt = this.#context.punt({
+      kind: 'packetIn',
+      table,
+      cookie,
+      reason,
+      maxLength,
+      controller,
+      ...(userdata && { userdata }),
+      ...(continuation !== undefined && { continuation }),
+    });
+    if (punt === undefined) this.#because(DROP_STATE_FULL);
+    else if (meter === undefined) this.emitter.controller(punt);
+    else {
+      this.emitter.clone(() => {
+        this.#meter(meter);
+        this.emitter.controller(punt);
+      });
+    }
+  }
+
+  #learn(action: LearnAction): void {
+    const flow = learnedFlow(action, this.packet);
+    const hasRoom = this.#context.tables.hasRoomToLearn(flow, action.limit);
+    if (hasRoom) this.learned.push({ flow, action });
+    if (action.result) this.#load(action.result, hasRoom ? 1n : 0n);
+  }
+
+  #group(id: number, visit: Visit): void {
+    const group = this.#context.groups.get(id);
+    if (!group) return this.#because(DROP_NO_SUCH_GROUP);
+    const { type, buckets } = group;
+    if (type === 'all') for (const bucket of buckets) this.#bucket(group, bucket, visit);
+    else if (type === 'select') this.#select(group, visit);
+    else {
+      const [bucket] = type === 'indirect' ? buckets : liveBuckets(group, this.#context);
+      if (bucket) this.#bucket(group, bucket, visit);
+      else this.#because(DROP_NO_LIVE_BUCKET);
+    }
+  }
+
+  #select(group: Group, visit: Visit): void {
+    const { selection } = group;
+    const buckets = liveBuckets(group, this.#context).filter(({ weight }) => weight > 0);
+    if (buckets.length === 0) this.#because(DROP_NO_LIVE_BUCKET);
+    else if (buckets.length === 1) this.#bucket(group, buckets[0]!, visit);
+    else if (selection?.method === 'hash' && selection.fields.length > 0) {
+      this.#bucket(group, bucketByHash(this.packet, selection, buckets), visit);
+    } else {
+      const alternatives = buckets.map((bucket) => ({
+        salt: bucket.id,
+        weight: bucket.weight,
+        write: () => {
+          const { takers } = this.emitter;
+          this.#runBucket(group, bucket, visit);
+          if (this.emitter.takers === takers) this.emitter.drop(this.reason);
+        },
+      }));
+      this.emitter.select(Number((selection?.param ?? 0n) & 0xffff_ffffn), alternatives);
+    }
+  }
+
+  #bucket(group: Group, bucket: Bucket, visit: Visit): void {
+    this.emitter.clone(() => this.#runBucket(group, bucket, visit));
+  }
+
+  #runBucket({ id }: Group, bucket: Bucket, visit: Visit): void {
+    const tally = this.#context.tally(id, bucket.id);
+    if (tally !== undefined) this.emitter.tally(tally);
+    this.#apart(orderActionSet(bucket.actions), visit);
+  }
+
+  /** Does some actions; packet and walk are afterwards what they were. */
+  #apart(actions: readonly Action[], { table, cookie, depth }: Visit): void {
+    if (depth >= DEPTH_MAX || this.#steps++ > STEPS_MAX) {
+      this.#because(DROP_RESUBMIT_LIMIT);
+      return;
+    }
+    const packet = this.packet.save();
+    const [visits, actionSet, stack, isWhole] = [this.#visits, this.#actionSet, this.#stack, this.#isWhole];
+    this.#visits = [{ actions, next: 0, table, cookie, depth: depth + 1 }];
+    this.#isWhole = false;
+    this.#runVisits();
+    this.packet.restore(packet);
+    this.#visits = visits;
+    this.#actionSet = actionSet;
+    this.#stack = stack;
+    this.#isWhole = isWhole;
+  }
+
+  /** Keeps what is left to do for when the packet comes back. The walk ends here, for now. */
+  #freeze(): number | undefined {
+    const { packet } = this;
+    const frozen = this.#context.freeze({
+      visits: this.#visits
+        .filter(({ actions, next }) => next < actions.length)
+        .map((visit) => ({ ...visit })),
+      pipeline: bytesOf(packet.words).slice(KEY_SIZE),
+      inPort: packet.inPort === this.#ingress ? undefined : packet.inPort,
+      stack: this.#stack,
+      actionSet: this.#actionSet,
+      isWhole: this.#isWhole,
+    });
+    this.#visits = [];
+    this.#actionSet = [];
+    if (frozen === undefined) this.#because(DROP_STATE_FULL);
+    return frozen;
+  }
+
+  #thaw(recirculation: number): void {
+    const frozen = this.#context.thaw(recirculation);
+    if (!frozen) {
+      this.#because(DROP_RECIRCULATION_LOST);
+      return;
+    }
+    bytesOf(this.packet.words).set(frozen.pipeline, KEY_SIZE);
+    if (frozen.inPort !== undefined) this.packet.inPort = frozen.inPort;
+    this.#visits = frozen.visits.map((visit) => ({ ...visit }));
+    this.#stack = frozen.stack;
+    this.#actionSet = frozen.actionSet;
+    this.#isWhole = frozen.isWhole;
+  }
+}
