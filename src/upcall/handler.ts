@@ -48,6 +48,7 @@ export class Handler {
    */
   #changePorts(ports: readonly PortName[]): void {
     for (let i = 0; i < RING_SLOTS && this.round(this.#nowMs) > 0; i++);
+    this.#megaflows.creditAll(); // the last that their senders are learned from
     this.#setPorts(ports);
     this.#macs.forget((port) => this.#ports.get(port)?.up === false || !this.#ports.has(port));
     this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
