@@ -1,6 +1,6 @@
 /**
- * What the control side, which is no thread of the arena, writes there: ports that come and go, and the sign
- * that a thread has mail.
+ * What the control side, which is no thread of the arena, writes there: ports that come and go, who mirrors them,
+ * and the sign that a thread has mail.
  */
 import { type Arena, regionAddress } from './arena.ts';
 import {
@@ -29,11 +29,16 @@ export class PortTable {
     this.#portCount = arena.limits.ports;
   }
 
-  /** Shows a port to the datapath: thread `owner` drives it, and it takes frames up to `maxLength` bytes. */
+  /**
+   * Shows a port to the datapath: thread `owner` drives it, it takes frames up to `maxLength` bytes, and nothing
+   * mirrors it.
+   */
   open(port: number, owner: number, maxLength: number): void {
     const at = this.#at(port);
     this.#i32[(at + PortRecord.owner) >> 2] = owner;
     this.#i32[(at + PortRecord.maxLength) >> 2] = maxLength;
+    Atomics.store(this.#i32, (at + PortRecord.mirrorIn) >> 2, 0);
+    Atomics.store(this.#i32, (at + PortRecord.mirrorOut) >> 2, 0);
     Atomics.store(this.#i32, (at + PortRecord.state) >> 2, PORT_UP);
   }
 
