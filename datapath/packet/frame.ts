@@ -79,18 +79,19 @@ export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
 }
 
+/** Forgets what the parser found. */
+export function forgetHeaders(frame: Frame): void {
+  store<u64>(changetype<usize>(frame), 0, offsetof<Frame>('l3'));
+}
+
 /** Makes it one whole packet, as it came off a wire. */
 export function makePlain(frame: Frame): void {
+  forgetHeaders(frame);
   frame.flags = 0;
   frame.checksum = CHECKSUM_UNKNOWN;
   frame.segmentType = SEGMENT_NONE;
   frame.segmentSize = 0;
   frame.joined = 0;
-}
-
-/** Forgets what the parser found. */
-export function forgetHeaders(frame: Frame): void {
-  store<u64>(changetype<usize>(frame), 0, offsetof<Frame>('l3'));
 }
 
 /** Moves the frame's beginning to `data`, and what is told from there. */
