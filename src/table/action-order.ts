@@ -60,11 +60,12 @@ export function requireOrder(list: readonly Placed[], place: Context['place']): 
     return;
   }
   const where = { actionSet: 'write_actions', nested: 'another action', bucket: 'a bucket' }[place];
+  const expected = place === 'actionSet' ? 'what an action set can hold' : "it in the flow's own list";
   for (const { at, action } of list) {
     const isMisplaced =
       action.kind in INSTRUCTIONS ||
       action.kind === 'conjunction' ||
       (place === 'actionSet' && NOT_IN_SET.has(action.kind));
-    if (isMisplaced) fail(at, `"${at.text}" inside ${where}`, 'it elsewhere, or nowhere');
+    if (isMisplaced) fail(at, `"${at.text}" inside ${where}`, expected);
   }
 }

@@ -2,10 +2,11 @@
  * What the parser of actions knows where an action stands: of the packets that come there, and of what may
  * stand there.
  */
-import { type Field, fieldNames, fieldsNamed } from './fields.ts';
+import type { Action } from './action.ts';
+import { type Field, fieldNames, fieldOnWire, fieldsNamed } from './fields.ts';
 import type { Match } from './match.ts';
 import { meets, PROTOCOLS } from './protocols.ts';
-import { fail, suggestion, type Token } from './syntax.ts';
+import { fail, type Item, suggestion, type Token, withoutValue } from './syntax.ts';
 import type { PortNumbers } from './values.ts';
 
 /** What is said of packets' protocols. `isAny`: nothing is, and whoever lacks a field is left alone. */
@@ -27,6 +28,17 @@ export interface Context extends Known {
   /** Tags that the packet is known to have. */
   tags: number;
 }
+
+/** Reads one action. What it does to packets is noted in the context, for the actions behind it. */
+export type ActionParser = (item: Item, context: Context) => Action;
+
+/** For an action that is one word. */
+export const plain =
+  (action: Action): ActionParser =>
+  (item) => {
+    withoutValue(item);
+    return action;
+  };
 
 const UNKNOWN = { ethType: undefined, nwProto: undefined, icmpType: undefined };
 
@@ -66,6 +78,9 @@ export function requireField(name: Token, field: Field, known: Known): void {
   if (!hasField(known, field)) fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
 }
 
+/** Fields of OVS that have no meaning here: a connection's first packet, tunnels' headers, and its own state. */
+const LATER = /^(ct_(nw|tp|ipv6)_\w+|tun_\w+|nsh_\w+|packet_type|recirc_id|dp_hash|skb_priority)$/;
+
 /** What else may stand before `actions=`; only for suggestions. */
 const PROPERTIES = ['table', 'priority', 'cookie', 'actions', 'idle_timeout', 'hard_timeout', 'importance'];
 
@@ -77,7 +92,11 @@ export function resolveField(name: Token, known: Known): Field {
   const candidates = fieldsNamed(name.text);
   if (candidates.length === 0) {
     const protocols = PROTOCOLS.flatMap(({ names }) => names);
-    const near = suggestion(name.text, [...fieldNames(), ...protocols, ...PROPERTIES]);
+    if (LATER.test(name.text)) fail(name, `"${name.text}" is not supported`, 'another field');
+    const meant = fieldOnWire(name.text.replace(/\[\]$/, ''))?.name;
+    const near = meant
+      ? `; did you mean ${meant}?`
+      : suggestion(name.text, [...fieldNames(), ...protocols, ...PROPERTIES]);
     fail(name, `unknown field "${name.text}"${near}`, 'a match field or "actions="');
   }
   const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');

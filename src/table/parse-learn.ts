@@ -9,9 +9,9 @@
 import type { LearnAction, LearnSource, LearnSpec } from './action.ts';
 import { ones, toNumber } from './bytes.ts';
 import { type Context, type Known, requireField, unknownPacket } from './context.ts';
-import { fieldNames, fieldOnWire, fieldsNamed, type Subfield } from './fields.ts';
+import { fieldNames, type Subfield } from './fields.ts';
 import { cutArrow, requireSameWidth, source, target } from './parse-set.ts';
-import { parseSubfield } from './subfield.ts';
+import { fieldInBits, parseSubfield } from './subfield.ts';
 import {
   DEFAULT_PRIORITY,
   fail,
@@ -65,10 +65,7 @@ const DEFAULTS: LearnAction = {
 };
 
 /** Whether a name can begin the writing of some bits of a field. */
-function isFieldName(text: string): boolean {
-  const name = text.replace(/\[.*$/, '');
-  return fieldOnWire(name) !== undefined || fieldsNamed(name).some(({ nxm }) => nxm.length > 0);
-}
+const isFieldName = (text: string): boolean => fieldInBits(text.replace(/\[.*$/, '')) !== undefined;
 
 /** The number on the right of `FIELD=…`, written as the field is written, or plainly for some of its bits. */
 function immediate(value: Token, to: Subfield, context: Context): bigint {
@@ -122,7 +119,7 @@ function spec(item: Item, context: Context, learned: Known): LearnSpec {
     return { kind: 'output', source: source(valueFor(item, 'output:FIELD[]'), context) };
   }
   if (isFieldName(name.text)) return matchSpec(item, context, learned);
-  const near = suggestion(name.text, [...WORDS, ...fieldNames()]);
+  const near = suggestion(name.text, [...WORDS, ...[...fieldNames()].filter(isFieldName)]);
   return fail(name, `unknown word "${name.text}" in learn${near}`, `one of ${WORDS.join(', ')}, or a field`);
 }
 

@@ -5,11 +5,13 @@
  * fields is free, so what names the protocol is read first.
  */
 import { VLAN_PRESENT } from '../datapath.ts';
-import { resolveField } from './context.ts';
+import { ones } from './bytes.ts';
+import { requireField, resolveField } from './context.ts';
 import { type Field, fieldOf, fieldsNamed } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
 import { PROTOCOLS, type Protocol } from './protocols.ts';
-import { fail, type Item, type Token } from './syntax.ts';
+import { fieldInBits, isWholeField, parseSubfield, placed } from './subfield.ts';
+import { fail, type Item, parseLongNumber, type Token } from './syntax.ts';
 import { type Masked, type PortNumbers, parseValue } from './values.ts';
 
 const ETH_TYPE = fieldOf('eth_type');
@@ -49,14 +51,17 @@ class Builder {
   }
 }
 
-const stageOf = (name: string): number =>
-  protocols.has(name) || fieldsNamed(name).includes(ETH_TYPE)
-    ? 0
-    : fieldsNamed(name).includes(NW_PROTO)
-      ? 1
-      : fieldsNamed(name).includes(ICMPV6_TYPE)
-        ? 2
-        : 3;
+/** Whether a name means some bits of a field, of which a number is the value: `reg0[0..3]`, `NXM_NX_REG0[]`. */
+const isBits = (name: string): boolean => name.includes('[');
+
+/** What others depend on is read first: Ethernet type, then IP protocol, then ICMP type. */
+function stageOf(name: string): number {
+  if (protocols.has(name)) return 0;
+  const field = fieldInBits(name.replace(/\[.*$/, ''));
+  const fields = field ? [...fieldsNamed(name), field] : fieldsNamed(name);
+  const stage = [ETH_TYPE, NW_PROTO, ICMPV6_TYPE].findIndex((first) => fields.includes(first));
+  return stage < 0 ? 3 : stage;
+}
 
 /** A value of vlan_vid has the bit that says that there is a tag, unlike one of dl_vlan. */
 export function checkVlanVid(field: Field, { value, mask }: Masked, at: Token): void {
@@ -68,6 +73,18 @@ export function checkVlanVid(field: Field, { value, mask }: Masked, at: Token): 
     `vlan_vid "${at.text}" without bit 0x1000`,
     `dl_vlan=${vid} or vlan_vid=0x${(vid | 0x1000).toString(16)}`,
   );
+}
+
+function addBits(builder: Builder, name: Token, value: Token): void {
+  const bits = parseSubfield(name);
+  const { field } = bits;
+  requireField(name, field, builder.build());
+  if (!field.maskable && !isWholeField(bits)) {
+    fail(name, `some bits of ${field.name}`, `${field.name} without a mask`);
+  }
+  if (field.onTag) builder.add(VLAN_TCI, TAGGED, name);
+  const what = `a number of ${bits.bits} bits`;
+  builder.add(field, placed(bits, parseLongNumber(value, what, ones(bits.bits))), name);
 }
 
 function addField(builder: Builder, name: Token, value: Token, ports: PortNumbers): void {
@@ -101,6 +118,8 @@ export function parseMatch(items: readonly Item[], ports: PortNumbers): Match {
       if (nwProto !== undefined) {
         builder.add(NW_PROTO, { value: Uint8Array.of(nwProto), mask: NW_PROTO.bits }, name);
       }
+    } else if (value && isBits(name.text)) {
+      addBits(builder, name, value);
     } else if (value) {
       addField(builder, name, value, ports);
     } else {

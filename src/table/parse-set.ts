@@ -2,7 +2,7 @@
 import { VLAN_PRESENT } from '../datapath.ts';
 import type { Action } from './action.ts';
 import { ones, toNumber } from './bytes.ts';
-import { type Context, requireField, resolveField } from './context.ts';
+import { type ActionParser, type Context, requireField, resolveField } from './context.ts';
 import { type Field, fieldOf, type Subfield, TP_DST, TP_SRC } from './fields.ts';
 import { checkVlanVid } from './parse-match.ts';
 import { parseSubfield } from './subfield.ts';
@@ -123,7 +123,7 @@ function move(item: Item, context: Context): Action {
   return { kind: 'move', from, to };
 }
 
-export const SETTERS: ReadonlyMap<string, (item: Item, context: Context) => Action> = new Map([
+export const SETTERS: ReadonlyMap<string, ActionParser> = new Map([
   ...[...MODS.keys()].map((name) => [name, mod] as const),
   ['set_field', setField],
   ['load', load],

@@ -12,12 +12,13 @@ import {
   DEFAULT_PRIORITY,
   fail,
   type Item,
+  lineToken,
   parseGroupNumber,
   parseLongNumber,
   parseNumber,
+  parseTable,
   part,
   splitItems,
-  TABLE_MAX,
   type Token,
   valueFor,
   withoutValue,
@@ -26,8 +27,6 @@ import { type PortNumbers, parsePort } from './values.ts';
 
 const COOKIE_BITS = ones(64);
 const SECONDS_MAX = 0xffff;
-/** Longer than any that OVS could be sent, and what bounds everything that a line can say. */
-const LINE_MAX = 65_536;
 
 export interface FlowFlags {
   /** Tell controllers when the flow goes. */
@@ -161,7 +160,7 @@ function parseProperties(text: Token, ports: PortNumbers): Properties {
     const { name } = item;
     if (IGNORED.has(name.text)) continue;
     const value = (): Token => valueFor(item, `${name.text}=VALUE`);
-    if (name.text === 'table') found.table = parseNumber(value(), 'a table', TABLE_MAX);
+    if (name.text === 'table') found.table = parseTable(value());
     else if (name.text === 'priority') found.priority = parseNumber(value(), 'a priority', 65535);
     else if (name.text === 'cookie') found.cookie = parseCookie(value());
     else if (name.text === 'out_port') found.outPort = { port: parsePort(value(), ports), at: name };
@@ -170,13 +169,6 @@ function parseProperties(text: Token, ports: PortNumbers): Properties {
     else fields.push(item);
   }
   return { ...found, match: parseMatch(fields, ports) };
-}
-
-/** @throws FlowError when the line is too long */
-function whole(text: string, line: number): Token {
-  const token = { text, line, column: 1 };
-  if (text.length > LINE_MAX) fail(part(token, LINE_MAX), 'a longer line', `at most ${LINE_MAX} characters`);
-  return token;
 }
 
 /** Cuts a flow's text before and after `actions=`; the second is undefined when there is none. */
@@ -227,8 +219,8 @@ function parseAddition(text: Token, ports: PortNumbers): Flow {
  * @param line where the text stands, for errors
  * @throws FlowError
  */
-function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
-  return parseAddition(whole(text, line), ports);
+export function parseFlow(text: string, ports: PortNumbers = new Map(), line = 1): Flow {
+  return parseAddition(lineToken(text, line), ports);
 }
 
 /**
@@ -259,7 +251,7 @@ export function parseFlows(text: string, ports?: PortNumbers): Flow[] {
  * @throws FlowError
  */
 export function parseFilter(text: string, ports: PortNumbers = new Map(), line = 1): FlowFilter {
-  const [before, actions] = cutActions(whole(text, line));
+  const [before, actions] = cutActions(lineToken(text, line));
   if (actions) fail(actions, '"actions="', 'a match alone');
   const properties = parseProperties(before, ports);
   const { cookie, lifetimeAt } = properties;
@@ -275,7 +267,7 @@ export function parseFilter(text: string, ports: PortNumbers = new Map(), line =
  * @throws FlowError
  */
 export function parseChange(text: string, ports: PortNumbers = new Map(), line = 1): FlowChange {
-  const token = whole(text, line);
+  const token = lineToken(text, line);
   const [before, actions] = cutActions(token);
   const properties = parseProperties(before, ports);
   return { filter: filterOf(properties), flow: flowOf(properties, actions, token, ports) };

@@ -18,6 +18,10 @@ export const isWholeField = ({ field, first, bits }: Subfield): boolean =>
  */
 export function placed({ field, first, bits }: Subfield, value: bigint): Masked {
   const { bytes, hostOrder, shift } = field;
+  // A port of 16 bits lies in four bytes, whose other two are never anything but zero.
+  if (field.kind === 'port' && isWholeField({ field, first, bits })) {
+    return { value: fromNumber(value, bytes, hostOrder), mask: field.bits };
+  }
   const at = BigInt(first + shift);
   const own = toNumber(field.bits, hostOrder);
   const place = (number: bigint) => fromNumber((number << at) & own, bytes, hostOrder);
@@ -37,13 +41,16 @@ export const isSameSubfield = (a: Subfield, b: Subfield): boolean =>
   a.bits === b.bits &&
   areEqual(a.field.bits, b.field.bits);
 
+/** The field that is meant where some of its bits are named, such as `NXM_NX_REG0` or `reg0`. */
+export const fieldInBits = (name: string): Field | undefined =>
+  fieldOnWire(name) ?? fieldsNamed(name).find(({ nxm }) => nxm.length > 0);
+
 /**
  * The field of a wire name or, where it has no further reading, a plain name.
  * @throws FlowError
  */
 function parseFieldName(name: Token): Field {
-  const [field] = fieldsNamed(name.text).filter(({ nxm }) => nxm.length > 0);
-  const found = fieldOnWire(name.text) ?? field;
+  const found = fieldInBits(name.text);
   if (found) return found;
   const near = suggestion(name.text, [...wireNames(), ...fieldNames()]);
   return fail(name, `unknown field "${name.text}"${near}`, 'a field such as NXM_NX_REG0[] or reg0[0..15]');

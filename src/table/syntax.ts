@@ -44,6 +44,16 @@ export function fail(at: Token, found: string, expected: string): never {
   throw new FlowError(at, found, expected);
 }
 
+/** Longer than any that OVS could be sent, and what bounds everything that a line can say. */
+const LINE_MAX = 65_536;
+
+/** A whole line. @throws FlowError when it is too long */
+export function lineToken(text: string, line: number): Token {
+  const token = { text, line, column: 1 };
+  if (text.length > LINE_MAX) fail(part(token, LINE_MAX), 'a longer line', `at most ${LINE_MAX} characters`);
+  return token;
+}
+
 /** The part of a token from `start` (counted from 0) up to `end`. */
 export const part = (token: Token, start: number, end = token.text.length): Token => ({
   text: token.text.slice(start, end),
@@ -109,13 +119,24 @@ export function withoutValue({ name, value }: Item): void {
 export const valueFor = ({ name, value }: Item, what: string): Token =>
   value && value.text !== '' ? value : fail(name, `"${name.text}" without a value`, what);
 
+/** Cuts at commas, and takes off the blanks around. */
+export function splitCommas(token: Token): Token[] {
+  let start = 0;
+  return token.text.split(',').map((text) => {
+    const blanks = text.length - text.trimStart().length;
+    const piece = part(token, start + blanks, start + blanks + text.trim().length);
+    start += text.length + 1;
+    return piece;
+  });
+}
+
 /**
  * The options of something, each at most once, by name.
  * @throws FlowError for a name that is not among `known`
  */
-export function optionsOf(list: Token, known: readonly string[]): Map<string, Item> {
+export function optionsOf(items: readonly Item[], known: readonly string[]): Map<string, Item> {
   const options = new Map<string, Item>();
-  for (const item of splitItems(list)) {
+  for (const item of items) {
     const { text } = item.name;
     if (!known.includes(text)) {
       fail(item.name, `unknown option "${text}"${suggestion(text, known)}`, `one of ${known.join(', ')}`);
@@ -138,31 +159,30 @@ export function suggestion(name: string, known: Iterable<string>): string {
   return meant === undefined ? '' : `; did you mean ${meant}?`;
 }
 
-/** @returns the number written in decimal or 0x hexadecimal, at most `max`
+/** @returns the number written in decimal or 0x hexadecimal, from `min` to `max`
  *  @throws FlowError */
-export function parseNumber(token: Token, what: string, max: number): number {
-  return Number(parseLongNumber(token, what, BigInt(max)));
+export function parseNumber(token: Token, what: string, max: number, min = 0): number {
+  return Number(parseLongNumber(token, what, BigInt(max), BigInt(min)));
 }
 
 /** The same for numbers of any size. @throws FlowError */
-export function parseLongNumber(token: Token, what: string, max: bigint): bigint {
+export function parseLongNumber(token: Token, what: string, max: bigint, min = 0n): bigint {
   // No field has more than 128 bits; longer digits are not even read.
   const isNumber = token.text.length <= 40 && /^(?:0x[0-9a-f]+|0|[1-9]\d*)$/i.test(token.text);
   const value = isNumber ? BigInt(token.text) : -1n;
-  if (value < 0n || value > max) fail(token, `"${token.text}"`, `${what} from 0 to ${printMax(max)}`);
+  if (value < min || value > max) {
+    fail(token, `"${token.text}"`, `${what} from ${min} to ${printMax(max)}`);
+  }
   return value;
 }
 
-/** The same for numbers that begin at 1. @throws FlowError */
-export function parseFrom1(token: Token, what: string, max: number): number {
-  const number = parseNumber(token, what, max);
-  return number > 0 ? number : fail(token, `"${token.text}"`, `${what} from 1 to ${max}`);
-}
+/** @throws FlowError */
+export const parseTable = (token: Token): number => parseNumber(token, 'a table', TABLE_MAX);
 
 /** @throws FlowError */
 export const parseGroupNumber = (token: Token): number => parseNumber(token, 'a group', GROUP_MAX);
 
 /** @throws FlowError */
-export const parseMeterNumber = (token: Token): number => parseFrom1(token, 'a meter', METER_MAX);
+export const parseMeterNumber = (token: Token): number => parseNumber(token, 'a meter', METER_MAX, 1);
 
 const printMax = (max: bigint): string => (max > 0xffff_ffffn ? `0x${max.toString(16)}` : String(max));

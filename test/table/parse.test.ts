@@ -141,6 +141,43 @@ const mistakes: [text: string, column: number, message: RegExp][] = [
   ['actions=set_field:3->vlan_pcp', 22, /of a packet that may have no tag/],
   ['dl_vlan=3,actions=strip_vlan,set_field:3->vlan_pcp', 43, /of a packet that may have no tag/],
   ['actions=set_field:0x800->eth_type', 26, /"eth_type" cannot be set/],
+  ['actions=set_field:1->NXM_NX_REG0[]', 22, /did you mean reg0\?/],
+  ['ct_nw_src=1.2.3.4,actions=1', 1, /"ct_nw_src" is not supported/],
+  ['reg0[0..3]=16,actions=1', 12, /a number of 4 bits from 0 to 15/],
+  ['ip,nw_ttl[0..3]=1,actions=1', 4, /nw_ttl without a mask/],
+  ['reg0[4..3]=1,actions=1', 6, /the lower bit first/],
+  ['reg0[0..32]=1,actions=1', 9, /a bit of reg0 from 0 to 31/],
+  ['ct_state=+trk+tkr,actions=1', 10, /unknown flag "tkr" of ct_state; did you mean trk\?/],
+  ['reg16=1,actions=1', 1, /unknown field "reg16"; did you mean reg1\?/],
+  ['idle_timeout=1', 15, /the end of the flow/],
+  ['send_flow_rem=1,actions=1', 15, /send_flow_rem without a value/],
+  ['actions=LOCAL:5', 15, /LOCAL without a value/],
+  ['actions=load:16->reg0[0..3]', 14, /a number of 4 bits from 0 to 15/],
+  ['actions=load:1->NXM_OF_ETH_TYPE[]', 17, /cannot be set/],
+  ['actions=load:1->NXM_NX_RGE0[]', 17, /unknown field "NXM_NX_RGE0"; did you mean NXM_NX_REG0\?/],
+  ['actions=move:reg0[]->reg1[0..3]', 14, /32 bits into 4/],
+  ['actions=move:NXM_OF_IP_SRC[]->reg1[]', 14, /"NXM_OF_IP_SRC\[\]" without ip/],
+  ['actions=output(port=1,max_len=5)', 31, /a length from 14 to/],
+  ['actions=output(prot=1,max_len=50)', 16, /unknown option "prot"; did you mean port\?/],
+  ['actions=controller(reason=actoin)', 27, /unknown reason "actoin"; did you mean action\?/],
+  ['actions=controller(id=1,id=2)', 25, /"id" twice/],
+  ['actions=resubmit:in_port', 18, /with one of the two/],
+  ['actions=conjunction(1,3/2)', 23, /a clause from 1 to 2/],
+  ['actions=conjunction(1,1/65)', 25, /a number of clauses from 2 to 64/],
+  ['actions=conjunction(1,1/2),2', 28, /"2" beside conjunction/],
+  ['actions=sample(collector_set_id=1)', 16, /sample without probability/],
+  ['actions=1,meter:1', 11, /"meter" after 1; expected this order/],
+  ['actions=meter:1,meter:1', 17, /"meter" twice/],
+  ['actions=write_actions(learn())', 23, /"learn" inside write_actions/],
+  ['actions=clone(goto_table:1)', 15, /"goto_table" inside another action/],
+  ['actions=clone(1', 9, /expected "\)"/],
+  ['actions=note:0', 14, /bytes such as 01.02.ff/],
+  ['actions=learn(tabel=1)', 15, /unknown word "tabel" in learn; did you mean table\?/],
+  ['actions=learn(table=300)', 21, /a table from 0 to 254/],
+  ['actions=learn(NXM_OF_IP_SRC[]=NXM_OF_ARP_SPA[])', 15, /"NXM_OF_IP_SRC\[\]" without ip/],
+  ['actions=learn(eth_type=0x800,NXM_OF_IP_SRC[])', 30, /"NXM_OF_IP_SRC\[\]" without ip/],
+  ['actions=learn(result_dst=reg0[])', 26, /a single bit/],
+  ['ip,actions=push_mpls:0x8847,set_field:1.2.3.4->ip_src', 48, /"ip_src" without ip/],
   ['actions=set_field:3', 19, /set_field:VALUE\[\/MASK\]->FIELD/],
 ];
 
@@ -160,6 +197,38 @@ test('a mistake is answered with its place, what was found and what was expected
       text,
     );
   }
+});
+
+test('nothing is read that is longer or deeper than anybody writes', () => {
+  const nested = (depth: number) => `actions=${'clone('.repeat(depth)}1${')'.repeat(depth)}`;
+  assert.equal(printFlow(parseFlow(nested(32))), nested(32).replace('(1)', '(output:1)'));
+  assert.throws(() => parseFlow(nested(33)), /too many lists one inside another; expected at most 32/);
+  assert.throws(() => parseFlow(nested(20_000)), /a longer line; expected at most 65536 characters/);
+  assert.throws(() => parseFlow(`reg0=${'1'.repeat(60_000)},actions=1`), /reg0 from 0 to/);
+});
+
+test('some bits of a field can be matched', () => {
+  const said: [string, string][] = [
+    ['reg0[0..3]=5', 'reg0=0x5/0xf'],
+    ['reg0[3]=1,reg0[0]=0', 'reg0=0x8/0x9'],
+    ['tcp_dst[]=5,tcp', 'tcp,tp_dst=5'],
+    ['NXM_OF_IN_PORT[]=5', 'in_port=5'],
+    ['NXM_OF_ETH_TYPE[]=0x800,nw_src=1.2.3.4', 'ip,nw_src=1.2.3.4'],
+    ['vlan_tci[12]=1', 'vlan_tci=0x1000/0x1000'],
+    ['ct_state[5]=1', 'ct_state=+trk'],
+    ['xxreg0[100..127]=0x5', 'reg0=0x50/0xfffffff0'],
+  ];
+  for (const [text, printed] of said) {
+    assert.equal(printFlow(parseFlow(`${text},actions=drop`)), `${printed} actions=drop`);
+  }
+});
+
+test('flows are printed with their timeouts, flags and importance as dump-flows prints them', () => {
+  const text =
+    'table=1, idle_timeout=5, hard_timeout=6, send_flow_rem reset_counts importance=7, ip actions=drop';
+  const flow = parseFlow(text);
+  assert.equal(printFlow(flow), text);
+  assert.deepEqual([flow.idleTimeoutS, flow.hardTimeoutS, flow.importance], [5, 6, 7]);
 });
 
 test('no text brings the parser down', () => {
