@@ -274,11 +274,9 @@ export class Emitter {
 
   /** Changes the outermost label that stays, and pushes what is above. */
   #commitLabels(common: number): void {
-    const { labels, isOpaque } = this.#packet;
+    const { labels } = this.#packet;
     const [top, ...below] = this.#sent.labels;
-    if (top && !isOpaque) {
-      this.#sent.labels = [this.#commitEntry(LABEL_WORD, top, labels.at(-common)!), ...below];
-    }
+    if (top) this.#sent.labels = [this.#commitEntry(LABEL_WORD, top, labels.at(-common)!), ...below];
     for (const label of labels.slice(0, labels.length - common).reverse()) {
       this.#pushLabel(label.type, swap32(label.bits));
       this.#sent.labels = [label, ...this.#sent.labels];
