@@ -1,6 +1,6 @@
 /**
- * Installs and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back two
- * epochs later. Called by handler threads only.
+ * Installs, replaces and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back
+ * two epochs later. Called by handler threads only.
  */
 import { OP_DROP, OP_END, OP_NEXT, OP_OUTPUT, OP_PUSH_VLAN, OP_SET } from '../action/opcode';
 import { FLOW_COUNTERS_STRIDE } from '../counters';
@@ -9,17 +9,19 @@ import { advance, currentEpoch } from '../memory/epoch';
 import { acquire, release } from '../memory/lock';
 import { give, POOL_BLOCKS, POOL_FLOWS, take } from '../memory/pool';
 import { self } from '../memory/thread';
-import { find, link, NO_SUBTABLE, subtableFor, unlink } from './classifier';
+import { find, link, relink, subtableFor, unlink } from './classifier';
 import {
   BLOCK_STRIDE,
   BLOCK_WORDS,
-  FLOW_KEY,
-  FLOW_PROGRAM,
   FLOW_PROGRAM_WORDS,
   flowAt,
   flowNumber,
+  programAt,
+  retiredAt,
+  setKey,
 } from './flow';
 import { KEY_SIZE, Key } from './key';
+import { NO_SUBTABLE } from './subtable';
 
 function lockAddress(): usize {
   return changetype<usize>(map) + offsetof<ArenaMap>('classifierLock');
@@ -43,18 +45,36 @@ function installLocked(mask: usize, key: usize, program: usize): u32 {
   if (there) return flowNumber(there);
   const number = take(self.number, POOL_FLOWS);
   if (number == NONE) return NONE;
-  const flow = flowAt(number);
-  const at = changetype<usize>(flow);
   const subtable = subtableFor(changetype<Key>(mask));
-  if (subtable == NO_SUBTABLE || !writeProgram(at + FLOW_PROGRAM, program)) {
+  if (subtable == NO_SUBTABLE || !writeProgram(programAt(number), program)) {
     give(self.number, POOL_FLOWS, number);
     return NONE;
   }
-  flow.subtable = subtable;
-  memory.copy(at + FLOW_KEY, key, KEY_SIZE);
+  const flow = flowAt(number);
+  setKey(flow, changetype<Key>(key));
   clearCounters(number);
-  link(flow);
+  link(flow, subtable, changetype<Key>(key));
   return number;
+}
+
+/**
+ * Gives a live flow another program: a new flow takes its place, so that a look-up finds the one or the other
+ * and never none. Returns the new flow's number, whose counters start at zero; or NONE, and the old one
+ * stays, when flows or blocks have run out.
+ */
+export function replace(number: u32, program: usize): u32 {
+  const heir = take(self.number, POOL_FLOWS);
+  if (heir == NONE) return NONE;
+  if (!writeProgram(programAt(heir), program)) {
+    give(self.number, POOL_FLOWS, heir);
+    return NONE;
+  }
+  clearCounters(heir);
+  acquire(lockAddress(), self.number);
+  relink(flowAt(number), flowAt(heir));
+  release(lockAddress());
+  retire(number);
+  return heir;
 }
 
 /** A record's counters start at zero; nobody counts on it while it is not live. */
@@ -120,10 +140,16 @@ export function remove(number: u32): void {
   acquire(lockAddress(), self.number);
   unlink(flow);
   release(lockAddress());
-  flow.retiredEpoch = currentEpoch();
-  flow.nextRetired = 0;
+  retire(number);
+}
+
+/** Has the record of a flow that is hidden given back in time. */
+function retire(number: u32): void {
+  const retired = retiredAt(number);
+  retired.epoch = currentEpoch();
+  retired.next = 0;
   if (self.retiredTail == 0) self.retiredHead = number + 1;
-  else flowAt(self.retiredTail - 1).nextRetired = number + 1;
+  else retiredAt(self.retiredTail - 1).next = number + 1;
   self.retiredTail = number + 1;
 }
 
@@ -134,11 +160,11 @@ export function reclaim(): void {
   const epoch = currentEpoch();
   while (self.retiredHead != 0) {
     const number = self.retiredHead - 1;
-    const flow = flowAt(number);
-    if (epoch - flow.retiredEpoch < 2) return;
-    self.retiredHead = flow.nextRetired;
+    const retired = retiredAt(number);
+    if (epoch - retired.epoch < 2) return;
+    self.retiredHead = retired.next;
     if (self.retiredHead == 0) self.retiredTail = 0;
-    giveBlocks(changetype<usize>(flow) + FLOW_PROGRAM);
+    giveBlocks(programAt(number));
     give(self.number, POOL_FLOWS, number);
   }
 }

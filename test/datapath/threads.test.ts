@@ -266,7 +266,7 @@ function tests(): void {
   test('who looks flows up while they come and go finds the right ones, whole, for as long as a batch', async () => {
     const rig = new Rig({ threads: 3, flows: 768 });
     // One bucket: to find a flow is to walk over those that come and go.
-    rig.datapath.u32[(ARENA_MAP + ArenaMap.bucketMask) >> 2] = 0;
+    rig.datapath.u32[(ARENA_MAP + ArenaMap.bucketCount) >> 2] = 1;
     const staying = Array.from({ length: STAYING }, (_, i) => {
       const id = COMING_AND_GOING + i;
       return rig.handler.install(flowMask(0), flowKey(id), flowProgram(id, 0));

@@ -1,8 +1,9 @@
 /** Reads flows back out of the arena, and matches keys the plain way. */
 import {
   BLOCK_STRIDE,
+  BODY_PROGRAM,
+  BODY_STRIDE,
   type Datapath,
-  FLOW_PROGRAM,
   FLOW_STRIDE,
   OP_DROP,
   OP_END,
@@ -36,7 +37,8 @@ export function readProgram(datapath: Datapath, flow: number): number[] {
   const { u32 } = datapath;
   const blocks = regionAddress(datapath.arena, 'blocks');
   const program: number[] = [];
-  for (let at = (flowAddress(datapath, flow) + FLOW_PROGRAM) >> 2; ; ) {
+  const body = regionAddress(datapath.arena, 'flowBodies') + flow * BODY_STRIDE;
+  for (let at = (body + BODY_PROGRAM) >> 2; ; ) {
     const operation = u32[at]!;
     if (operation === OP_NEXT) {
       at = (blocks + u32[at + 1]! * BLOCK_STRIDE) >> 2;
