@@ -279,6 +279,16 @@ export class Datapath {
     return this.exports.install(scratch, scratch + KEY_SIZE, scratch + 2 * KEY_SIZE) >>> 0;
   }
 
+  /**
+   * Gives a live flow another program, so that look-ups find it or its successor at any time. Returns the
+   * successor's number, whose counters start at zero, or NONE when there is no room for it; then all is as
+   * it was.
+   */
+  replace(flow: number, program: Uint32Array): number {
+    this.#putProgram(program);
+    return this.exports.replace(flow, this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >>> 0;
+  }
+
   /** Runs a program on miss `i` that no flow holds. */
   actByProgram(i: number, program: Uint32Array): void {
     this.#putProgram(program);

@@ -1,7 +1,7 @@
 /**
  * Bench `classifier`: the look-up stage without the thread's cache. Flows are installed as the handler does it;
- * keys, as parsing leaves them, wait in the arena, batch behind batch, more than any cache holds. Only the
- * look-ups are timed, a call of the module for each batch.
+ * keys, as parsing leaves them, wait in the arena, batch behind batch, more than the processor's own caches
+ * hold. Only the look-ups are timed, a call of the module for each batch.
  */
 import {
   type Arena,
@@ -22,17 +22,15 @@ import {
 import { median } from './median.ts';
 
 export interface ClassifierOptions {
-  /** Seconds of look-ups in a round. */
+  /** Least length of a round. */
   seconds: number;
   rounds: number;
 }
 
 /** What one round measured. */
 export interface Classified {
-  subtables: number;
-  flows: number;
   nsPerPacket: number;
-  /** Records, counters of one datapath thread, and the flow's share of the hash table and its masks. */
+  /** A flow's record and its share of the hash table and the masks. */
   bytesPerFlow: number;
 }
 
@@ -41,25 +39,25 @@ export const FLOWS: readonly number[] = [1000, 100_000, 200_000];
 
 /** Of keys; 32 MiB of them. */
 const BATCHES = 8192;
-/** Batches timed at a time: half a millisecond, so that the median is one in which nothing interrupted. */
-const SLICE = 256;
+/** Batches timed at a time: well under a millisecond, so that the median is one that nothing interrupted. */
+const SLICE = 64;
 const MAC = 0x0200_0000;
 const ETH_IPV4 = 0x0008; // as it stands in a little-endian u16
 const UDP = 17;
 
-/** Measures one pair of numbers; `each` gets every round's figure. Throws when a look-up found a wrong flow. */
-export async function benchClassifier(
+/** Measures one pair of numbers, round by round. Throws when a look-up found a wrong flow. */
+export function benchClassifier(
   subtables: number,
   flows: number,
   { seconds, rounds }: ClassifierOptions,
-  each: (round: Classified) => Promise<void>,
-): Promise<void> {
+): Classified[] {
   const rig = new Rig(subtables, flows);
   rig.check();
   const bytesPerFlow = Math.round(rig.flowBytes() / flows);
-  for (let round = 0; round < rounds; round++) {
-    await each({ subtables, flows, nsPerPacket: rig.measure(1000 * seconds), bytesPerFlow });
-  }
+  return Array.from({ length: rounds }, () => ({
+    nsPerPacket: rig.measure(1000 * seconds),
+    bytesPerFlow,
+  }));
 }
 
 class Rig {

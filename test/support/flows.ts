@@ -1,5 +1,7 @@
 /** Reads flows back out of the arena, and matches keys the plain way. */
 import {
+  BATCH_FLOWS,
+  BATCH_STRIDE,
   BLOCK_STRIDE,
   BODY_PROGRAM,
   BODY_STRIDE,
@@ -31,6 +33,12 @@ export const flowAddress = (datapath: Datapath, flow: number): number =>
 
 export const flowNumber = (datapath: Datapath, address: number): number =>
   (address - regionAddress(datapath.arena, 'flows')) / FLOW_STRIDE;
+
+/** Addresses of the flows that the last batch of a thread found, 0 for none. */
+export function foundInBatch({ arena, thread, u32 }: Datapath, keys: number): number[] {
+  const at = (regionAddress(arena, 'batches') + thread * BATCH_STRIDE + BATCH_FLOWS) >> 2;
+  return [...u32.subarray(at, at + keys)];
+}
 
 /** A flow's program as it was given to `install`, put together again from its blocks. */
 export function readProgram(datapath: Datapath, flow: number): number[] {
