@@ -3,7 +3,8 @@
  * `src/datapath.ts` is the only caller.
  */
 
-export { install, reclaim, remove } from './flow/install';
+export { install, reclaim, remove, replace } from './flow/install';
+export { lookUpUncached } from './lookup';
 export { leave } from './memory/epoch';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';

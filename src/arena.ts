@@ -8,6 +8,10 @@ import {
   ArenaMap,
   BATCH_STRIDE,
   BLOCK_STRIDE,
+  BODY_STRIDE,
+  BUCKET_FLOWS,
+  BUCKET_SLOTS_SIZE,
+  BUCKET_TAGS_SIZE,
   CACHE_ENTRIES,
   COUNTERS,
   FLOW_COUNTERS_STRIDE,
@@ -15,6 +19,7 @@ import {
   FRAME_RECORD,
   FRAME_SIZE,
   Frame,
+  HASH_SALTS,
   LARGE_FRAME_SIZE,
   LINE,
   MAX_PORTS,
@@ -35,6 +40,7 @@ import {
   Pool,
   QUEUE_SIZE,
   RING_STRIDE,
+  SEARCH_STRIDE,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
@@ -99,9 +105,13 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('meters', METERS, METER_STRIDE);
   region('tallies', threads * TALLIES, TALLY_STRIDE);
   region('flows', flows, FLOW_STRIDE);
+  region('flowBodies', flows, BODY_STRIDE);
   region('blocks', flows, BLOCK_STRIDE);
-  region('buckets', bucketCount(flows), 4);
+  region('bucketTags', bucketCount(flows), BUCKET_TAGS_SIZE);
+  region('bucketSlots', bucketCount(flows), BUCKET_SLOTS_SIZE);
   region('subtables', MAX_SUBTABLES, SUBTABLE_STRIDE);
+  region('searches', threads, SEARCH_STRIDE);
+  region('hashSalts', HASH_SALTS, 4);
   region('pools', POOLS, POOL_STRIDE);
   region('poolStacks', frames + largeFrames + 2 * flows, 4);
   region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
@@ -113,11 +123,12 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
 }
 
 function bucketCount(flows: number): number {
-  return 2 ** Math.ceil(Math.log2(flows));
+  return Math.ceil(flows / BUCKET_FLOWS);
 }
 
 /**
- * Makes an arena in which no thread has started yet. `hashSeed`, 32 bits, salts the hashes of flow keys.
+ * Makes an arena in which no thread has started yet. The salts of flow keys' hashes are drawn from `hashSeed`,
+ * 32 bits.
  * @throws RangeError when the limits are out of bounds or need more than 4 GiB.
  */
 export function createArena(module: WebAssembly.Module, limits: ArenaLimits, hashSeed: number): Arena {
@@ -139,11 +150,11 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('handlerThread', limits.threads - 1);
   set('portCount', limits.ports);
   set('flowCount', limits.flows);
-  set('bucketMask', bucketCount(limits.flows) - 1);
+  set('bucketCount', bucketCount(limits.flows));
   set('frameCount', limits.frames);
-  set('hashSeed', hashSeed);
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
+  fillSalts(arena, u32, hashSeed);
   fillPools(arena, u32);
   fillFrames(arena, u32);
   return arena;
@@ -166,6 +177,17 @@ export function regionAddress(arena: Arena, name: string): number {
   const region = arena.regions.find((r) => r.name === name);
   if (!region) throw new Error(`no region ${name}`);
   return region.address;
+}
+
+/** By SplitMix (Steele, Lea and Flood 2014) with Murmur's 32-bit finaliser. */
+function fillSalts(arena: Arena, u32: Uint32Array, seed: number): void {
+  const salts = regionAddress(arena, 'hashSalts') >> 2;
+  for (let i = 0; i < HASH_SALTS; i++) {
+    let x = (seed + (i + 1) * 0x9e37_79b9) | 0;
+    x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
+    u32[salts + i] = x ^ (x >>> 16);
+  }
 }
 
 function fillPools(arena: Arena, u32: Uint32Array): void {

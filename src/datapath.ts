@@ -15,9 +15,12 @@ import {
   BATCH_PUNTS,
   BATCH_SCRATCH,
   BATCH_STRIDE,
+  BODY_KEY,
+  BODY_STRIDE,
   COUNT_SLEEPS,
   COUNTERS,
   FLOW_KEY,
+  FLOW_KEY_SIZE,
   FLOW_STRIDE,
   Flow,
   FRAME_RECORD,
@@ -53,6 +56,7 @@ interface Exports {
   leave(): void;
   takeFrame(bytes: number): number;
   giveFrame(frame: number): void;
+  lookUpUncached(keys: number, n: number): void;
   takeMisses(): number;
   puntCount(): number;
   endPunt(punt: number, delivered: boolean): void;
@@ -60,6 +64,7 @@ interface Exports {
   actByFlow(miss: number, flow: number): void;
   actByProgram(miss: number): void;
   install(mask: number, key: number, program: number): number;
+  replace(flow: number, program: number): number;
   remove(flow: number): void;
   reclaim(): void;
   hostPrepare(port: number, cut: boolean): number;
@@ -109,6 +114,7 @@ export class Datapath {
   readonly #sleeps: number;
   readonly #frames: number;
   readonly #flows: number;
+  readonly #flowBodies: number;
   readonly #subtables: number;
   readonly #transmitQueues: number;
   readonly #portCounters: number;
@@ -133,6 +139,7 @@ export class Datapath {
     this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
+    this.#flowBodies = regionAddress(arena, 'flowBodies');
     this.#subtables = regionAddress(arena, 'subtables');
     const row = thread * arena.limits.ports;
     this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
@@ -314,6 +321,16 @@ export class Datapath {
     return this.exports.install(scratch, scratch + KEY_SIZE, scratch + 2 * KEY_SIZE) >>> 0;
   }
 
+  /**
+   * Gives a live flow another program, so that look-ups find it or its successor at any time. Returns the
+   * successor's number, whose counters start at zero, or NONE when there is no room for it; then all is as
+   * it was.
+   */
+  replace(flow: number, program: Uint32Array): number {
+    this.#putProgram(program);
+    return this.exports.replace(flow, this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >>> 0;
+  }
+
   /** Runs a program on miss `i` that no flow holds. */
   actByProgram(i: number, program: Uint32Array): void {
     this.#putProgram(program);
@@ -327,9 +344,14 @@ export class Datapath {
     this.u32.set(program, (this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >> 2);
   }
 
+  /** A copy of a flow's key, masked. */
   flowKey(flow: number): Uint8Array {
-    const at = this.#flows + flow * FLOW_STRIDE + FLOW_KEY;
-    return this.u8.subarray(at, at + KEY_SIZE);
+    const key = new Uint8Array(KEY_SIZE);
+    const start = this.#flows + flow * FLOW_STRIDE + FLOW_KEY;
+    const rest = this.#flowBodies + flow * BODY_STRIDE + BODY_KEY;
+    key.set(this.u8.subarray(start, start + FLOW_KEY_SIZE));
+    key.set(this.u8.subarray(rest, rest + KEY_SIZE - FLOW_KEY_SIZE), FLOW_KEY_SIZE);
+    return key;
   }
 
   /** The mask of a live flow. */

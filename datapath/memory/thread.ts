@@ -70,7 +70,7 @@ export let self: Thread = changetype<Thread>(0);
 export function attach(number: u32): void {
   self = threadAt(number);
   self.number = number;
-  self.random = ((map.hashSeed ^ (number * 0x9e3779b1)) * 0x85ebca6b) | 1;
+  self.random = ((load<u32>(map.hashSalts) ^ (number * 0x9e3779b1)) * 0x85ebca6b) | 1;
 }
 
 /** Wakes `number` if it sleeps; call after the work for it is visible. */
