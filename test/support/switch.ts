@@ -20,6 +20,7 @@ const END_MS = 10_000;
 export interface TestConfig {
   ports: Record<string, object>;
   mirrors?: object;
+  limits?: object;
   flows?: string;
   threads?: object;
 }
