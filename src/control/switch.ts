@@ -8,7 +8,7 @@ import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
 import type { DriverSpec } from '../port/port.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
-import { type Config, parsePort } from './config.ts';
+import { type Config, parseMirror, parsePort } from './config.ts';
 import { Ports } from './ports.ts';
 import { summaryOf } from './summary.ts';
 
@@ -25,7 +25,13 @@ export async function openSwitch(config: Config, options: SwitchOptions = {}): P
   const ports = await Ports.open(config, arena, datapaths);
   try {
     const drivers = Array.from({ length: datapaths }, (_, thread) => ports.drivers(thread));
-    const engine = await startEngine(config, arena, drivers, options);
+    const engine = await startEngine(
+      config,
+      arena,
+      drivers,
+      { ...handlerOptions(config), ports: ports.names() },
+      options,
+    );
     ports.start(engine);
     return new Switch(config, arena, ports, engine);
   } catch (error) {
@@ -67,15 +73,15 @@ async function startEngine(
   config: Config,
   arena: Arena,
   drivers: DriverSpec[][],
+  handler: HandlerOptions,
   { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
 ): Promise<Engine> {
-  const options = handlerOptions(config);
   if (config.threads === 'inline') {
     const { Inline } = await import('../thread/inline.ts');
-    return Inline.start(arena, drivers[0]!, options, durationMs);
+    return Inline.start(arena, drivers[0]!, handler, durationMs);
   }
   const { Threads } = await import('../thread/threads.ts');
-  return Threads.start(arena, drivers, options);
+  return Threads.start(arena, drivers, handler);
 }
 
 export class Switch implements SwitchControl {
@@ -133,8 +139,21 @@ export class Switch implements SwitchControl {
     await this.#ports.add((present) => parsePort(this.#config, present, name, text));
   }
 
+  async addCapture(name: string, port: string, file: string): Promise<void> {
+    const text = JSON.stringify({ type: 'capture', write: file });
+    await this.#ports.add((present) => parsePort(this.#config, present, name, text), port);
+  }
+
   removePort(name: string): Promise<void> {
     return this.#ports.remove(name);
+  }
+
+  async addMirror(name: string, text: string): Promise<void> {
+    await this.#ports.addMirror(name, (ports, present) => parseMirror(ports, present, name, text));
+  }
+
+  removeMirror(name: string): Promise<void> {
+    return this.#ports.removeMirror(name);
   }
 
   summary(): Summary {

@@ -8,11 +8,20 @@ import { isMulticast, type MacTable, type Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
 import { type Packet, TCI_WORD } from './packet.ts';
 
+/** A port as the tables see it. */
+export interface BridgePort {
+  readonly name: string;
+  /** Whether it has its link. */
+  readonly up: boolean;
+  /** Whether frames for everybody go there. Default: yes. */
+  readonly flooded?: boolean;
+}
+
 /** The bridge that NORMAL is: its ports, what it has learned and whether it learns now. */
 export interface Bridge {
   readonly macs: MacTable;
-  /** Ports by number; `up` while they have their link. */
-  readonly ports: ReadonlyMap<number, { readonly name: string; readonly up: boolean }>;
+  /** By number. */
+  readonly ports: ReadonlyMap<number, BridgePort>;
   readonly nowMs: number;
   /** Whether senders are learned: false when a flow is only checked or shown. */
   readonly learn: boolean;

@@ -5,6 +5,7 @@
 import { type Datapath, KEY_SIZE, NONE, RING_SLOTS } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
+import type { BridgePort } from '../table/normal.ts';
 import { Numbers } from '../table/numbers.ts';
 import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
 import { printFlow, printRule } from '../table/print.ts';
@@ -20,7 +21,7 @@ const PUNTS_MAX = 65_536;
 
 export class Handler {
   readonly #datapath: Datapath;
-  #ports: ReadonlyMap<number, PortName> = new Map();
+  #ports: ReadonlyMap<number, BridgePort> = new Map();
   #numbers: ReadonlyMap<string, number> = new Map();
   readonly #tables = new Tables();
   readonly #macs: MacTable;
@@ -49,7 +50,12 @@ export class Handler {
   }
 
   #setPorts(ports: readonly PortName[]): void {
-    this.#ports = new Map(ports.map((port) => [port.number, port]));
+    this.#ports = new Map(
+      ports.map(({ number, name, up, forMirrors = false }) => [
+        number,
+        { name, up, flooded: up && !forMirrors },
+      ]),
+    );
     this.#numbers = new Map(ports.map(({ number, name }) => [name, number]));
     this.#portsGeneration++;
   }
@@ -62,7 +68,7 @@ export class Handler {
     for (let i = 0; i < RING_SLOTS && this.round(this.#nowMs) > 0; i++);
     this.#megaflows.creditAll(); // the last that their senders are learned from
     this.#setPorts(ports);
-    this.#macs.forget((port) => this.#ports.get(port)?.up === false || !this.#ports.has(port));
+    this.#macs.forget((port) => !this.#ports.get(port)?.up);
     this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
   }
 
