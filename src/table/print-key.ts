@@ -5,9 +5,9 @@
  */
 import { Key, VLAN_PRESENT } from '../datapath.ts';
 import { swap16, swap32 } from './bytes.ts';
+import { TCI_WORD } from './entry.ts';
 import { fieldOf } from './fields.ts';
 import { Match } from './match.ts';
-import { TCI_WORD } from './packet.ts';
 import { meets } from './protocols.ts';
 import { printMatchValue } from './values.ts';
 
