@@ -5,6 +5,7 @@
  *     frames   BATCH × u32      frame numbers, as received
  *     hashes   BATCH × u32      of the keys
  *     flows    BATCH × u32      address of the flow each takes; 0: none found
+ *     misses   BATCH × u32      which of them the cache did not have
  *     punts    1 + BATCH × u32  how many, and their frame numbers: of the handler's batch, for the controller
  *     keys     BATCH × 128      flow keys
  */
@@ -17,12 +18,13 @@ export const BATCH: u32 = 32;
 export const BATCH_FRAMES: usize = 0;
 export const BATCH_HASHES: usize = 128;
 export const BATCH_FLOWS: usize = 256;
-export const BATCH_PUNT_COUNT: usize = 384;
-export const BATCH_PUNTS: usize = 388;
-export const BATCH_KEYS: usize = 576;
+export const BATCH_MISSES: usize = 384;
+export const BATCH_PUNT_COUNT: usize = 512;
+export const BATCH_PUNTS: usize = 516;
+export const BATCH_KEYS: usize = 704;
 /** Where TypeScript puts a mask, a key and a program for the module to take. */
-export const BATCH_SCRATCH: usize = 4672;
-export const BATCH_STRIDE: u32 = 9024; // keys, then 256 bytes and PROGRAM_WORDS of scratch, to a line
+export const BATCH_SCRATCH: usize = 4800;
+export const BATCH_STRIDE: u32 = 9152; // lists and keys, then 256 bytes and PROGRAM_WORDS of scratch
 
 export function batch(): usize {
   return map.batches + <usize>(self.number * BATCH_STRIDE);

@@ -45,12 +45,12 @@ export const DROP_STATE_FULL: u32 = 30; // no room to note what is to be done la
 // No room: queues are bounded, and what does not fit is counted here.
 export const DROP_NO_FRAMES: u32 = 31; // no free frame for a copy or a segment
 export const DROP_UPCALL_QUEUE_FULL: u32 = 32; // the handler is behind
-export const DROP_THREAD_QUEUE_FULL: u32 = 33; // the thread that owns the output port is behind
+export const DROP_THREAD_QUEUE_FULL: u32 = 33; // the thread that sends for the output port is behind
 export const DROP_BATCH_FULL: u32 = 34; // one batch sent too many copies to one port
 export const DROP_TRANSMIT_QUEUE_FULL: u32 = 35; // the port's own queue is full
 export const DROP_TRANSMIT_ERROR: u32 = 36; // the kernel refused the frame
 export const DROP_TOO_LONG: u32 = 37; // does not fit what the output port can carry
-export const DROP_PORT_CLOSED: u32 = 38; // the port went away while the frame was queued
+export const DROP_PORT_CLOSED: u32 = 38; // the port is down, or went away while the frame was queued
 
 // Decided while the program runs.
 export const DROP_METER: u32 = 39; // over the rate of a meter

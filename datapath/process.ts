@@ -1,29 +1,17 @@
 /**
  * What happens to a received batch, a stage at a time over all its frames:
  *
- *     parse ──▶ look up: cache, then classifier ──▶ act, or hand to the handler
- *       ▲                                            │
- *       └──────────── frames that go round ◀─────────┘
+ *     parse ──▶ look up (lookup.ts) ──▶ act, or hand to the handler
+ *       ▲                                │
+ *       └──── frames that go round ◀─────┘
  */
 
 import { execute } from './action/execute';
 import { BATCH, BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
-import {
-  COUNT_BATCHES,
-  COUNT_CACHE_HITS,
-  COUNT_CLASSIFIER_HITS,
-  COUNT_RECEIVED,
-  COUNT_UPCALLS,
-  count,
-  flowCounters,
-  portCounters,
-} from './counters';
+import { COUNT_BATCHES, COUNT_RECEIVED, COUNT_UPCALLS, count, flowCounters, portCounters } from './counters';
 import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
-import { cached, remember } from './flow/cache';
-import { classify } from './flow/classifier';
-import { FLOW_PROGRAM, Flow, flowNumber } from './flow/flow';
-import { hashKey } from './flow/hash';
-import { Key } from './flow/key';
+import { Flow, flowNumber, programAt } from './flow/flow';
+import { lookUpAll } from './lookup';
 import { map } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, get, put, ringBetween } from './memory/ring';
@@ -56,9 +44,16 @@ function takeNextRound(): u32 {
   return n;
 }
 
+/** Counts, and reads each frame's first line: in a loop so short that the processor waits for all at once. */
 function countReceived(port: u32, n: u32): void {
   let bytes: u64 = 0;
-  for (let i: u32 = 0; i < n; i++) bytes += <u64>frameAt(frameIn(i)).length;
+  let seen: u32 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const frame = frameAt(frameIn(i));
+    bytes += <u64>frame.length;
+    seen |= load<u32>(frame.data);
+  }
+  store<u32>(batch() + BATCH_HASHES, seen); // or the reading would be left out
   const counters = portCounters(port);
   counters.rxPackets += n;
   counters.rxBytes += bytes;
@@ -87,29 +82,6 @@ export function parseAll(n: u32, mirrors: u32): u32 {
   return kept;
 }
 
-function lookUpAll(n: u32): void {
-  const hashes = batch() + BATCH_HASHES;
-  const flows = batch() + BATCH_FLOWS;
-  let hits: u32 = 0;
-  for (let i: u32 = 0; i < n; i++) store<u32>(hashes + ((<usize>i) << 2), hashKey(keyIn(i)));
-  for (let i: u32 = 0; i < n; i++) {
-    const hash = load<u32>(hashes + ((<usize>i) << 2));
-    const flow = cached(keyIn(i), hash);
-    if (flow) hits++;
-    store<usize>(flows + ((<usize>i) << 2), flow ? changetype<usize>(flow) : lookUp(keyIn(i), hash));
-  }
-  count(COUNT_CACHE_HITS, hits);
-}
-
-/** Second tier. The address of the flow, 0 when there is none. */
-function lookUp(key: Key, hash: u32): usize {
-  const flow = classify(key);
-  if (!flow) return 0;
-  count(COUNT_CLASSIFIER_HITS, 1);
-  remember(hash, flow);
-  return changetype<usize>(flow);
-}
-
 function actAll(n: u32): void {
   const flows = batch() + BATCH_FLOWS;
   let misses: u32 = 0;
@@ -126,13 +98,14 @@ function actAll(n: u32): void {
 
 /** Credits the flow and runs its program on frame `i` of the batch. */
 export function act(i: u32, flow: Flow): void {
-  const number = frameIn(i);
-  const counters = flowCounters(flowNumber(flow));
+  const frame = frameIn(i);
+  const number = flowNumber(flow);
+  const counters = flowCounters(number);
   counters.packets++;
-  counters.bytes += <u64>frameAt(number).length;
+  counters.bytes += <u64>frameAt(frame).length;
   counters.usedMs = self.nowMs;
   counters.tcpFlags |= <u32>keyIn(i).tcpFlags;
-  execute(number, changetype<usize>(flow) + FLOW_PROGRAM, keyIn(i));
+  execute(frame, programAt(number), keyIn(i));
 }
 
 /** Third tier: hands the frame to the handler thread. */

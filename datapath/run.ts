@@ -3,12 +3,13 @@
  * `src/datapath.ts` is the only caller.
  */
 
-export { install, reclaim, remove } from './flow/install';
+export { install, reclaim, remove, replace } from './flow/install';
+export { lookUpUncached } from './lookup';
 export { leave } from './memory/epoch';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';
 export { giveFrame, takeFrame } from './packet/frame';
-export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
+export { xdpBacklog, xdpPoll, xdpRelease, xdpTransmit } from './port/afxdp';
 export { hostPrepare, hostSent } from './port/host';
 export { memoryPoll, memoryTransmit } from './port/memory';
 export {

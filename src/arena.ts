@@ -8,6 +8,10 @@ import {
   ArenaMap,
   BATCH_STRIDE,
   BLOCK_STRIDE,
+  BODY_STRIDE,
+  BUCKET_FLOWS,
+  BUCKET_SLOTS_SIZE,
+  BUCKET_TAGS_SIZE,
   CACHE_ENTRIES,
   COUNTERS,
   FLOW_COUNTERS_STRIDE,
@@ -15,6 +19,7 @@ import {
   FRAME_RECORD,
   FRAME_SIZE,
   Frame,
+  HASH_SALTS,
   LARGE_FRAME_SIZE,
   LINE,
   MAX_PORTS,
@@ -33,9 +38,9 @@ import {
   PORT_COUNTERS_STRIDE,
   PORT_STRIDE,
   Pool,
-  PortRecord,
   QUEUE_SIZE,
   RING_STRIDE,
+  SEARCH_STRIDE,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
@@ -49,6 +54,8 @@ export interface ArenaLimits {
   threads: number;
   /** Highest port number plus one. */
   ports: number;
+  /** Queues of ports that share memory with the kernel. */
+  queues: number;
   flows: number;
   /** Frames of 2 KiB. */
   frames: number;
@@ -78,7 +85,7 @@ type RegionName = keyof typeof ArenaMap & string;
 
 /** The regions in order, each `records` × `recordBytes`, aligned. */
 function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
-  const { threads, ports, flows, frames, largeFrames } = limits;
+  const { threads, ports, queues, flows, frames, largeFrames } = limits;
   const regions: Region[] = [];
   let at = ARENA_REGIONS;
   const region = (name: RegionName, records: number, recordBytes: number, align = LINE) => {
@@ -98,25 +105,30 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('meters', METERS, METER_STRIDE);
   region('tallies', threads * TALLIES, TALLY_STRIDE);
   region('flows', flows, FLOW_STRIDE);
+  region('flowBodies', flows, BODY_STRIDE);
   region('blocks', flows, BLOCK_STRIDE);
-  region('buckets', bucketCount(flows), 4);
+  region('bucketTags', bucketCount(flows), BUCKET_TAGS_SIZE);
+  region('bucketSlots', bucketCount(flows), BUCKET_SLOTS_SIZE);
   region('subtables', MAX_SUBTABLES, SUBTABLE_STRIDE);
+  region('searches', threads, SEARCH_STRIDE);
+  region('hashSalts', HASH_SALTS, 4);
   region('pools', POOLS, POOL_STRIDE);
   region('poolStacks', frames + largeFrames + 2 * flows, 4);
   region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
   region('frameRecords', frames + largeFrames, FRAME_RECORD);
-  region('queues', ports, QUEUE_SIZE, PAGE);
+  region('queues', queues, QUEUE_SIZE, PAGE);
   region('frames', frames, FRAME_SIZE, PAGE);
   region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
   return { regions, bytes: at };
 }
 
 function bucketCount(flows: number): number {
-  return 2 ** Math.ceil(Math.log2(flows));
+  return Math.ceil(flows / BUCKET_FLOWS);
 }
 
 /**
- * Makes an arena in which no thread has started yet. `hashSeed`, 32 bits, salts the hashes of flow keys.
+ * Makes an arena in which no thread has started yet. The salts of flow keys' hashes are drawn from `hashSeed`,
+ * 32 bits.
  * @throws RangeError when the limits are out of bounds or need more than 4 GiB.
  */
 export function createArena(module: WebAssembly.Module, limits: ArenaLimits, hashSeed: number): Arena {
@@ -138,14 +150,13 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('handlerThread', limits.threads - 1);
   set('portCount', limits.ports);
   set('flowCount', limits.flows);
-  set('bucketMask', bucketCount(limits.flows) - 1);
+  set('bucketCount', bucketCount(limits.flows));
   set('frameCount', limits.frames);
-  set('hashSeed', hashSeed);
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
+  fillSalts(arena, u32, hashSeed);
   fillPools(arena, u32);
   fillFrames(arena, u32);
-  fillPorts(arena, u32);
   return arena;
 }
 
@@ -166,6 +177,17 @@ export function regionAddress(arena: Arena, name: string): number {
   const region = arena.regions.find((r) => r.name === name);
   if (!region) throw new Error(`no region ${name}`);
   return region.address;
+}
+
+/** By SplitMix (Steele, Lea and Flood 2014) with Murmur's 32-bit finaliser. */
+function fillSalts(arena: Arena, u32: Uint32Array, seed: number): void {
+  const salts = regionAddress(arena, 'hashSalts') >> 2;
+  for (let i = 0; i < HASH_SALTS; i++) {
+    let x = (seed + (i + 1) * 0x9e37_79b9) | 0;
+    x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
+    u32[salts + i] = x ^ (x >>> 16);
+  }
 }
 
 function fillPools(arena: Arena, u32: Uint32Array): void {
@@ -198,16 +220,4 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   const { frames, largeFrames } = arena.limits;
   fill(0, frames, regionAddress(arena, 'frames'), FRAME_SIZE);
   fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
-}
-
-/** Address of the QUEUE_SIZE bytes that are port `port`'s own. */
-export function queueAddress(arena: Arena, port: number): number {
-  return regionAddress(arena, 'queues') + port * QUEUE_SIZE;
-}
-
-function fillPorts(arena: Arena, u32: Uint32Array): void {
-  const ports = regionAddress(arena, 'ports');
-  for (let port = 0; port < arena.limits.ports; port++) {
-    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queueAddress(arena, port);
-  }
 }

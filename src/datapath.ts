@@ -15,16 +15,21 @@ import {
   BATCH_PUNTS,
   BATCH_SCRATCH,
   BATCH_STRIDE,
+  BODY_KEY,
+  BODY_STRIDE,
   COUNT_SLEEPS,
   COUNTERS,
   FLOW_KEY,
+  FLOW_KEY_SIZE,
   FLOW_STRIDE,
   Flow,
   FRAME_RECORD,
   Frame,
   KEY_SIZE,
   PORT_COUNTERS_STRIDE,
+  PORT_STRIDE,
   PortCounters,
+  PortRecord,
   PROGRAM_WORDS,
   SUBTABLE_MASK,
   SUBTABLE_STRIDE,
@@ -51,6 +56,7 @@ interface Exports {
   leave(): void;
   takeFrame(bytes: number): number;
   giveFrame(frame: number): void;
+  lookUpUncached(keys: number, n: number): void;
   takeMisses(): number;
   puntCount(): number;
   endPunt(punt: number, delivered: boolean): void;
@@ -58,22 +64,24 @@ interface Exports {
   actByFlow(miss: number, flow: number): void;
   actByProgram(miss: number): void;
   install(mask: number, key: number, program: number): number;
+  replace(flow: number, program: number): number;
   remove(flow: number): void;
   reclaim(): void;
   hostPrepare(port: number, cut: boolean): number;
   hostSent(port: number): void;
-  memoryPoll(port: number): number;
-  memoryTransmit(port: number): void;
-  xdpPoll(port: number): number;
-  xdpTransmit(port: number): void;
-  xdpBacklog(port: number): number;
+  memoryPoll(port: number, queue: number): number;
+  memoryTransmit(port: number, queue: number): void;
+  xdpPoll(port: number, queue: number): number;
+  xdpTransmit(port: number, queue: number): void;
+  xdpBacklog(queue: number): number;
+  xdpRelease(queue: number): void;
   coalesce(port: number): number;
-  packetArm(port: number): number;
-  packetDisarm(port: number): void;
-  packetReceived(port: number, messages: number): void;
-  packetFill(port: number): number;
-  packetSent(port: number, frames: number): void;
-  packetRefused(port: number, noRoom: boolean): void;
+  packetArm(queue: number): number;
+  packetDisarm(queue: number): void;
+  packetReceived(port: number, queue: number, messages: number): void;
+  packetFill(port: number, queue: number): number;
+  packetSent(port: number, queue: number, frames: number): void;
+  packetRefused(port: number, queue: number, noRoom: boolean): void;
 }
 
 /** A frame for the controller. */
@@ -106,9 +114,11 @@ export class Datapath {
   readonly #sleeps: number;
   readonly #frames: number;
   readonly #flows: number;
+  readonly #flowBodies: number;
   readonly #subtables: number;
   readonly #transmitQueues: number;
   readonly #portCounters: number;
+  readonly #ports: number;
 
   /** Joins the arena as thread number `thread`, which no other instance may be. */
   constructor(arena: Arena, thread: number) {
@@ -129,10 +139,12 @@ export class Datapath {
     this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
+    this.#flowBodies = regionAddress(arena, 'flowBodies');
     this.#subtables = regionAddress(arena, 'subtables');
     const row = thread * arena.limits.ports;
     this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
     this.#portCounters = regionAddress(arena, 'portCounters') + row * PORT_COUNTERS_STRIDE;
+    this.#ports = regionAddress(arena, 'ports');
   }
 
   /** Sets the switch clock for what this thread does next. */
@@ -165,14 +177,24 @@ export class Datapath {
 
   /** Counts a frame that could not be received: at the port only, as it never came in. */
   refuse(port: number): void {
-    this.u64[(this.#portCounters + port * PORT_COUNTERS_STRIDE + PortCounters.rxDropped) >> 3]!++;
+    this.u64[(this.#portCounters + port * PORT_COUNTERS_STRIDE + PortCounters.rxErrors) >> 3]!++;
+  }
+
+  /** Tells the control side that the kernel refuses to go on with a port, for reason `errno`. */
+  reportFailure(port: number, errno: number): void {
+    Atomics.store(this.i32, (this.#ports + port * PORT_STRIDE + PortRecord.failure) >> 2, errno);
   }
 
   // Transmitting
 
-  /** The ports of this thread that `flush` left with frames to transmit: the first `n` of a list. */
+  /** The ports that `flush` left for this thread to transmit: the first so many of a list. */
   readyPort(i: number): number {
     return this.u16[(this.#self + THREAD_READY_PORTS + 2 * i) >> 1]!;
+  }
+
+  /** Whether this thread holds frames that did not fit the ring to the thread that sends them. */
+  isHeldUp(): boolean {
+    return this.u32[(this.#self + Thread.heldPorts) >> 2] !== 0;
   }
 
   /** Forgets the list of ready ports; each has been transmitted. */
@@ -299,6 +321,16 @@ export class Datapath {
     return this.exports.install(scratch, scratch + KEY_SIZE, scratch + 2 * KEY_SIZE) >>> 0;
   }
 
+  /**
+   * Gives a live flow another program, so that look-ups find it or its successor at any time. Returns the
+   * successor's number, whose counters start at zero, or NONE when there is no room for it; then all is as
+   * it was.
+   */
+  replace(flow: number, program: Uint32Array): number {
+    this.#putProgram(program);
+    return this.exports.replace(flow, this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >>> 0;
+  }
+
   /** Runs a program on miss `i` that no flow holds. */
   actByProgram(i: number, program: Uint32Array): void {
     this.#putProgram(program);
@@ -312,9 +344,14 @@ export class Datapath {
     this.u32.set(program, (this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >> 2);
   }
 
+  /** A copy of a flow's key, masked. */
   flowKey(flow: number): Uint8Array {
-    const at = this.#flows + flow * FLOW_STRIDE + FLOW_KEY;
-    return this.u8.subarray(at, at + KEY_SIZE);
+    const key = new Uint8Array(KEY_SIZE);
+    const start = this.#flows + flow * FLOW_STRIDE + FLOW_KEY;
+    const rest = this.#flowBodies + flow * BODY_STRIDE + BODY_KEY;
+    key.set(this.u8.subarray(start, start + FLOW_KEY_SIZE));
+    key.set(this.u8.subarray(rest, rest + KEY_SIZE - FLOW_KEY_SIZE), FLOW_KEY_SIZE);
+    return key;
   }
 
   /** The mask of a live flow. */

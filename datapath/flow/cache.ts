@@ -1,18 +1,19 @@
 /**
  * Exact-match cache: each thread's own memory of which flow the packets of one key took.
  *
- *     hash of the key ──▶ two slots ──▶ [ hash | flow number + 1 ] ──▶ flow: live, and matches the key?
+ *     hash of the key ──▶ two slots ──▶ [ hash | flow number + 1 ] ──▶ flow: live, and takes the key?
  *
  * The cache holds no keys. What it remembers is checked against the flow itself, which answers exactly
  * whether it takes this key, so entries need no invalidation: one that names a removed or reused flow
  * fails the check, or passes it because the flow there now is right. Eight bytes an entry keep the whole
  * cache in the processor's second level; packets of one connection share an entry whatever their flags.
+ * A hit reads, beside its entry and the key, a line of the flow and one of its subtable.
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
-import { maskOf } from './classifier';
-import { Flow, flowAt, flowKey, flowNumber, matches } from './flow';
+import { Flow, flowAt, flowNumber } from './flow';
 import { Key } from './key';
+import { takes } from './subtable';
 
 export const CACHE_ENTRIES: u32 = 16384;
 
@@ -30,9 +31,8 @@ function inSlot(slot: usize, key: Key, hash: u32): Flow | null {
   const entry = load<u64>(slot);
   if (<u32>entry != hash || entry >>> 32 == 0) return null;
   const flow = flowAt(<u32>(entry >>> 32) - 1);
-  const generation = atomic.load<u32>(changetype<usize>(flow));
-  if (!(generation & 1) || !matches(key, maskOf(flow), flowKey(flow))) return null;
-  return atomic.load<u32>(changetype<usize>(flow)) == generation ? flow : null;
+  const isLive = (atomic.load<u32>(changetype<usize>(flow)) & 1) != 0;
+  return isLive && takes(flow, key) ? flow : null;
 }
 
 /** Remembers that `key` took `flow`: in the first slot, moving what was there to its own second one. */

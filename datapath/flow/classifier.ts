@@ -1,120 +1,226 @@
 /**
- * Tuple-space classifier: flows grouped by mask into subtables, all in one hash table.
+ * Tuple-space classifier (Srinivasan, Suri and Varghese 1999): flows grouped by mask into subtables, all in
+ * one hash table.
  *
- *     subtables   [ mask 0 ][ mask 1 ][ mask 2 ] …        tried in order
+ *     subtables   [ mask 0 ][ mask 1 ][ mask 2 ] …        tried in each thread's own order (search.ts)
  *                      │ hash(key & mask, subtable)
- *     buckets     [ · ][ · ][ ▪ ][ · ] …   ──▶ flow ──▶ flow ──▶ 0
+ *     tags        [▪▪·▪ … ]  a tag like the hash's?       no: the next subtable
+ *                      │ yes                                    (buckets.ts)
+ *     slots       [ · ][ ▪ ] …  ──▶ flow: takes the key?  no: once more, with care
  *
  * Megaflows are disjoint where they matter: if two match one packet they do the same to it, so the first
  * found is right and there are no priorities.
  *
- * Written under `map.classifierLock`. Readers take no lock: a flow is complete before it is linked, with
- * one atomic store, at the head of its bucket; removal is one atomic store that leads past it, and the
- * flow keeps its own `next` until two epochs later, when nobody can still stand on it. A subtable's mask
- * is written before `subtableCount` covers it, and changes only while the subtable is empty and has been
- * for two epochs.
+ * A batch is looked up together, so that the processor waits for the memory of many packets at once: first
+ * all packets in all subtables, by tags alone and without a branch that depends on a packet; then all the
+ * slots; then all the flows. Only these verify, and the odd packet that a tag deceived is looked up alone.
+ *
+ * Written under `map.classifierLock`. Readers take no lock and write nothing shared: a flow is complete
+ * before it is shown, with one atomic store; removal is one atomic store that leads past it, and the flow
+ * keeps its own `next` until two epochs later, when nobody can still stand on it. Replacement is one atomic
+ * store that leads to the new flow instead of the old. A subtable's mask is written before `subtableCount`
+ * covers it, and changes only while the subtable is empty and has been for two epochs.
  */
 
+import { BATCH } from '../batch';
 import { ArenaMap, map } from '../memory/arena';
-import { currentEpoch } from '../memory/epoch';
-import { Flow, flowAt, flowKey, flowNumber, matches } from './flow';
-import { hashMasked } from './hash';
+import { bucketOf, candidates, hide, show, slotAt, supersede, tagOf, tagsAt } from './buckets';
+import { Flow, flowAt, inherit, nextOf } from './flow';
+import { hashBatch } from './hash';
 import { KEY_SIZE, Key } from './key';
+import { beginSearch, countUses, hashesAt, openAt, search, subtableInOrder } from './search';
+import {
+  countIn,
+  countOut,
+  hashIn,
+  hasMask,
+  isEmpty,
+  isFree,
+  MAX_SUBTABLES,
+  maskAt,
+  NO_SUBTABLE,
+  setMask,
+  subtableAt,
+  takes,
+} from './subtable';
 
-@unmanaged
-class Subtable {
-  flows: u32; // atomic: read without the lock, to pass over the empty ones
-  emptyEpoch: u32; // when the last of its flows was unlinked
+function subtableCount(): u32 {
+  return atomic.load<u32>(changetype<usize>(map) + offsetof<ArenaMap>('subtableCount'));
 }
 
-export const SUBTABLE_STRIDE: u32 = 192;
-export const SUBTABLE_MASK: usize = 64;
-export const MAX_SUBTABLES: u32 = 512;
-export const NO_SUBTABLE: u32 = 0xffffffff;
-
-function subtableAt(i: u32): Subtable {
-  return changetype<Subtable>(map.subtables + <usize>(i * SUBTABLE_STRIDE));
+/**
+ * Looks up the keys at `keys`, KEY_SIZE bytes each, whose `n` numbers, at most BATCH, stand as u32 at `wanted`.
+ * Where the number indexes `flows`, u32 as well, stands afterwards the address of the flow that takes the
+ * key, 0 when there is none. Call within an epoch.
+ */
+export function classifyBatch(keys: usize, wanted: usize, n: u32, flows: usize): void {
+  findSlots(keys, wanted, n, flows);
+  readSlots(wanted, n, flows, hashesAt(search()));
+  for (let p: u32 = 0; p < n; p++) {
+    const number = numberAt(wanted, p);
+    const at = flows + (number << 2);
+    if (load<u32>(at) == 0) continue;
+    const content = <u32>numberAt(hashesAt(search()), p);
+    store<u32>(at, <u32>verified(content, changetype<Key>(keys + number * KEY_SIZE)));
+  }
 }
 
-function subtableMask(i: u32): Key {
-  return changetype<Key>(map.subtables + <usize>(i * SUBTABLE_STRIDE) + SUBTABLE_MASK);
+/** For each packet the address of the slot where its flow may be, 0 for none, in its place in `places`. */
+function findSlots(keys: usize, wanted: usize, n: u32, places: usize): void {
+  const mine = search();
+  const subtables = subtableCount();
+  beginSearch(mine, subtables);
+  let open = wanted;
+  let left = n;
+  for (let at: u32 = 0; at < subtables && left != 0; at++) {
+    const i = subtableInOrder(mine, at);
+    if (isEmpty(i)) continue;
+    hashBatch(keys, open, left, changetype<usize>(maskAt(i)), subtableAt(i).lanes, i, hashesAt(mine));
+    const still = sift(hashesAt(mine), open, left, openAt(mine), places);
+    countUses(mine, i, left - still);
+    left = still;
+    open = openAt(mine);
+  }
+  for (let p: u32 = 0; p < left; p++) store<u32>(places + (numberAt(open, p) << 2), 0);
 }
 
-/** The mask of a live flow; stays for as long as the epoch in which the flow was seen live. */
-export function maskOf(flow: Flow): Key {
-  return subtableMask(flow.subtable);
+function numberAt(list: usize, p: u32): usize {
+  return <usize>load<u32>(list + ((<usize>p) << 2));
 }
 
-function bucketAt(hash: u32): usize {
-  return map.buckets + ((<usize>(hash & map.bucketMask)) << 2);
+/**
+ * Looks at the tags for the `n` packets listed in `open`, whose hashes under the mask of one subtable are given.
+ * Notes for each the slot where its flow may be, and lists in `still` those for which there is none; returns
+ * how many. The lists may be the same.
+ */
+function sift(hashes: usize, open: usize, n: u32, still: usize, places: usize): u32 {
+  const tags = map.bucketTags;
+  const slots = map.bucketSlots;
+  const buckets = map.bucketCount;
+  const end = open + ((<usize>n) << 2);
+  let to = still;
+  for (; open < end; open += 4) {
+    const hash = load<u32>(hashes);
+    hashes += 4;
+    const bucket = <u32>((<u64>hash * <u64>buckets) >>> 32);
+    const found = candidates(tags + ((<usize>bucket) << 5), tagOf(hash));
+    const number = load<u32>(open);
+    store<u32>(places + ((<usize>number) << 2), slots + (bucket << 6) + (ctz<u32>(found) << 2));
+    store<u32>(to, number);
+    to += (<u32>(found == 0)) << 2;
+  }
+  return <u32>(to - still) >>> 2;
+}
+
+/**
+ * Reads the slots, and of each flow in one its first line: in two loops so short that the processor waits for
+ * all slots at once, then for all flows. (Address 0, that of no slot, reads as 0.)
+ */
+function readSlots(wanted: usize, n: u32, places: usize, contents: usize): void {
+  for (let p: u32 = 0; p < n; p++) {
+    const place = <usize>load<u32>(places + (numberAt(wanted, p) << 2));
+    store<u32>(contents + ((<usize>p) << 2), atomic.load<u32>(place));
+  }
+  let seen: u32 = 0;
+  for (let p: u32 = 0; p < n; p++) {
+    const content = <u32>numberAt(contents, p);
+    seen |= flowAt(content - <u32>(content != 0)).subtable;
+  }
+  store<u32>(contents + ((<usize>BATCH) << 2), seen); // or the loop would be left out
+}
+
+/** The address of the flow in a slot when that takes `key`; else of whichever does, or 0. */
+function verified(content: u32, key: Key): usize {
+  if (content != 0 && takes(flowAt(content - 1), key)) return changetype<usize>(flowAt(content - 1));
+  return changetype<usize>(classify(key)); // another flow had the tag, or the slot changed just now
 }
 
 /** The flow that takes `key`, or null. Call within an epoch. */
 export function classify(key: Key): Flow | null {
-  const n = atomic.load<u32>(changetype<usize>(map) + offsetof<ArenaMap>('subtableCount'));
+  const n = subtableCount();
   for (let i: u32 = 0; i < n; i++) {
-    if (atomic.load<u32>(changetype<usize>(subtableAt(i))) == 0) continue;
-    const mask = subtableMask(i);
-    const hash = hashMasked(key, mask, i);
-    for (let at = atomic.load<u32>(bucketAt(hash)); at != 0; ) {
+    if (isEmpty(i)) continue;
+    const flow = inBucket(hashIn(i, key), key);
+    if (flow) return flow;
+  }
+  return null;
+}
+
+function inBucket(hash: u32, key: Key): Flow | null {
+  const bucket = bucketOf(hash);
+  for (let slots = candidates(tagsAt(bucket), tagOf(hash)); slots != 0; slots &= slots - 1) {
+    let at = atomic.load<u32>(slotAt(bucket, ctz<u32>(slots)));
+    while (at != 0) {
       const flow = flowAt(at - 1);
-      if (flow.hash == hash && flow.subtable == i && matches(key, mask, flowKey(flow))) return flow;
-      at = atomic.load<u32>(changetype<usize>(flow) + offsetof<Flow>('next'));
+      if (takes(flow, key)) return flow;
+      at = nextOf(flow);
     }
   }
   return null;
 }
 
+/** The subtable whose mask this is; NO_SUBTABLE when there is none. Under the lock. */
+function subtableOf(mask: Key): u32 {
+  const n = map.subtableCount;
+  for (let i: u32 = 0; i < n; i++) {
+    if (hasMask(i, mask)) return i;
+  }
+  return NO_SUBTABLE;
+}
+
 /** The subtable for `mask`, made if need be; NO_SUBTABLE when there is no room. Under the lock. */
 export function subtableFor(mask: Key): u32 {
+  const there = subtableOf(mask);
+  if (there != NO_SUBTABLE) return there;
   const n = map.subtableCount;
-  let free = NO_SUBTABLE;
-  for (let i: u32 = 0; i < n; i++) {
-    if (memory.compare(changetype<usize>(subtableMask(i)), changetype<usize>(mask), KEY_SIZE) == 0) return i;
-    const subtable = subtableAt(i);
-    if (subtable.flows == 0 && currentEpoch() - subtable.emptyEpoch >= 2) free = i;
-  }
-  if (free == NO_SUBTABLE && n == MAX_SUBTABLES) return NO_SUBTABLE;
-  const i = free != NO_SUBTABLE ? free : n;
-  memory.copy(changetype<usize>(subtableMask(i)), changetype<usize>(mask), KEY_SIZE);
+  let i: u32 = 0;
+  while (i < n && !isFree(i)) i++;
+  if (i == MAX_SUBTABLES) return NO_SUBTABLE;
+  setMask(i, mask);
   if (i == n) atomic.store<u32>(changetype<usize>(map) + offsetof<ArenaMap>('subtableCount'), n + 1);
   return i;
 }
 
-/** Shows `flow`, whose key, mask, program and subtable are set, to the readers. Under the lock. */
-export function link(flow: Flow): void {
-  flow.hash = hashMasked(flowKey(flow), maskOf(flow), flow.subtable);
-  const bucket = bucketAt(flow.hash);
-  flow.next = load<u32>(bucket);
+/** Live becomes retired, new becomes live. */
+function turn(flow: Flow): void {
   atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
-  atomic.store<u32>(bucket, flowNumber(flow) + 1);
-  const subtable = changetype<usize>(subtableAt(flow.subtable));
-  atomic.store<u32>(subtable, load<u32>(subtable) + 1);
+}
+
+/** Shows a complete flow to the readers, in subtable `i`; its key, masked, is given once more. Under the lock. */
+export function link(flow: Flow, i: u32, masked: Key): void {
+  flow.subtable = i;
+  flow.hash = hashIn(i, masked);
+  turn(flow);
+  show(flow);
+  countIn(i);
 }
 
 /** Hides `flow`, which is linked, from readers that look from now on. Under the lock. */
 export function unlink(flow: Flow): void {
-  const number = flowNumber(flow) + 1;
-  let place = bucketAt(flow.hash);
-  while (load<u32>(place) != number) {
-    place = changetype<usize>(flowAt(load<u32>(place) - 1)) + offsetof<Flow>('next');
-  }
-  atomic.store<u32>(place, flow.next);
-  atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
-  const subtable = subtableAt(flow.subtable);
-  atomic.store<u32>(changetype<usize>(subtable), subtable.flows - 1);
-  subtable.emptyEpoch = currentEpoch(); // read after the store: who saw a flow here entered in it or before
+  hide(flow);
+  turn(flow);
+  countOut(flow.subtable);
+}
+
+/** Puts `heir`, which inherits from `flow`, in its place. Under the lock. */
+export function relink(flow: Flow, heir: Flow): void {
+  inherit(heir, flow);
+  turn(heir);
+  supersede(flow, heir);
+  turn(flow);
 }
 
 /** The live flow with exactly this mask and masked key, or null. Under the lock. */
 export function find(mask: Key, masked: Key): Flow | null {
-  const n = map.subtableCount;
-  for (let i: u32 = 0; i < n; i++) {
-    if (memory.compare(changetype<usize>(subtableMask(i)), changetype<usize>(mask), KEY_SIZE) != 0) continue;
-    const hash = hashMasked(masked, mask, i);
-    for (let at = load<u32>(bucketAt(hash)); at != 0; ) {
+  const i = subtableOf(mask);
+  if (i == NO_SUBTABLE) return null;
+  const hash = hashIn(i, masked);
+  const bucket = bucketOf(hash);
+  for (let slots = candidates(tagsAt(bucket), tagOf(hash)); slots != 0; slots &= slots - 1) {
+    let at = load<u32>(slotAt(bucket, ctz<u32>(slots)));
+    while (at != 0) {
       const flow = flowAt(at - 1);
-      if (flow.hash == hash && flow.subtable == i && matches(masked, mask, flowKey(flow))) return flow;
+      if (flow.subtable == i && takes(flow, masked)) return flow;
       at = flow.next;
     }
   }

@@ -1,33 +1,50 @@
 /**
- * A datapath flow (megaflow): what to do with every packet whose key, under the mask, is the flow's.
+ * A datapath flow (megaflow): what to do with every packet whose key, under the mask, is the flow's. It is in
+ * two parts, both found by its number:
  *
- *     line 0      life and place in the classifier
- *     line 1, 2   key, already masked; the mask is the subtable's
- *     line 3      program; a long one goes on in blocks, each of which ends with the number of the next
+ *     head    a line       life and place in the classifier; the first 48 bytes of the key
+ *     body    line 0       program; a long one goes on in blocks, each of which ends with the next one's number
+ *             line 1, 2    the rest of the key; upkeep
+ *
+ * The key is masked already; the mask is the subtable's. Most masks have nothing beyond byte 48, so to verify
+ * a flow is to read its head; and heads lie close together, which spares the processor's caches and the
+ * tables by which it translates addresses.
  *
  * Written by the thread that installs it before `generation` becomes odd, and again only after it was
  * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier,
- * which shows only live flows, or through a remembered number, and then `generation` must be odd before
- * the compare and the same after it. While it is live only `next` changes, under the classifier's lock and
- * atomically. `retiredEpoch` and `nextRetired` are the handler's that retired it.
+ * which shows only live flows, or through a remembered number, and then `generation`, read first and
+ * atomically, must be odd: a flow live in this epoch is whole until the thread's batch ends. While it is
+ * live only `next` changes, under the classifier's lock and atomically. `Upkeep` is for the handler that
+ * installs or retires it.
  */
 import { map } from '../memory/arena';
-import { Key } from './key';
+import { KEY_SIZE, Key } from './key';
 
 @unmanaged
 export class Flow {
   generation: u32; // odd while live; goes up at installation and at removal
-  next: u32; // next flow of the bucket; number + 1, 0 none
+  next: u32; // next flow of the slot (buckets.ts); number + 1, 0 none
   hash: u32; // of the masked key
   subtable: u32;
-  retiredEpoch: u32;
-  nextRetired: u32; // number + 1, 0 none
-  blocks: u32; // first block of the program; number + 1, 0 none
 }
 
-export const FLOW_STRIDE: u32 = 256;
-export const FLOW_KEY: usize = 64;
-export const FLOW_PROGRAM: usize = 192;
+/** What packets have nothing to do with. */
+@unmanaged
+export class Upkeep {
+  blocks: u32; // first block of the program; number + 1, 0 none
+  retiredEpoch: u32; // in which the flow was removed
+  nextRetired: u32; // number + 1, 0 none
+}
+
+export const FLOW_STRIDE: u32 = 64;
+export const FLOW_KEY: usize = 16;
+/** Bytes of the key that are in the head. */
+export const FLOW_KEY_SIZE: u32 = 48;
+
+export const BODY_STRIDE: u32 = 192;
+export const BODY_PROGRAM: usize = 0;
+export const BODY_KEY: usize = 64;
+export const BODY_UPKEEP: usize = 144;
 
 /** 32-bit words of a program that stand in the flow itself, and in each block. */
 export const FLOW_PROGRAM_WORDS: u32 = 16;
@@ -47,22 +64,43 @@ export function flowNumber(flow: Flow): u32 {
   return <u32>(changetype<usize>(flow) - map.flows) / FLOW_STRIDE;
 }
 
-export function flowKey(flow: Flow): Key {
-  return changetype<Key>(changetype<usize>(flow) + FLOW_KEY);
+function bodyAt(number: u32): usize {
+  return map.flowBodies + <usize>(number * BODY_STRIDE);
 }
 
-/** Whether `key` under `mask` is `masked`. KEY_SIZE bytes each. */
-export function matches(key: Key, mask: Key, masked: Key): bool {
-  const k = changetype<usize>(key);
-  const m = changetype<usize>(mask);
-  const f = changetype<usize>(masked);
-  return sameLine(k, m, f) && sameLine(k + 64, m + 64, f + 64);
+export function programAt(number: u32): usize {
+  return bodyAt(number) + BODY_PROGRAM;
 }
 
-function sameLine(k: usize, m: usize, f: usize): bool {
-  const a = v128.xor(v128.and(v128.load(k), v128.load(m)), v128.load(f));
-  const b = v128.xor(v128.and(v128.load(k, 16), v128.load(m, 16)), v128.load(f, 16));
-  const c = v128.xor(v128.and(v128.load(k, 32), v128.load(m, 32)), v128.load(f, 32));
-  const d = v128.xor(v128.and(v128.load(k, 48), v128.load(m, 48)), v128.load(f, 48));
-  return !v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)));
+export function upkeepAt(number: u32): Upkeep {
+  return changetype<Upkeep>(bodyAt(number) + BODY_UPKEEP);
+}
+
+/** Address of the first FLOW_KEY_SIZE bytes of a flow's key. */
+export function keyStart(flow: Flow): usize {
+  return changetype<usize>(flow) + FLOW_KEY;
+}
+
+/** Address of the others. */
+export function keyRest(flow: Flow): usize {
+  return bodyAt(flowNumber(flow)) + BODY_KEY;
+}
+
+export function setKey(flow: Flow, key: Key): void {
+  const at = changetype<usize>(key);
+  memory.copy(keyStart(flow), at, FLOW_KEY_SIZE);
+  memory.copy(keyRest(flow), at + FLOW_KEY_SIZE, KEY_SIZE - FLOW_KEY_SIZE);
+}
+
+/** Gives `heir` the key of `flow`, and with it its hash and place. */
+export function inherit(heir: Flow, flow: Flow): void {
+  memory.copy(keyStart(heir), keyStart(flow), FLOW_KEY_SIZE);
+  memory.copy(keyRest(heir), keyRest(flow), KEY_SIZE - FLOW_KEY_SIZE);
+  heir.hash = flow.hash;
+  heir.subtable = flow.subtable;
+}
+
+/** Atomically: another thread may be changing it. */
+export function nextOf(flow: Flow): u32 {
+  return atomic.load<u32>(changetype<usize>(flow) + offsetof<Flow>('next'));
 }

@@ -1,6 +1,6 @@
 /**
- * Installs and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back two
- * epochs later. Called by handler threads only.
+ * Installs, replaces and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back
+ * two epochs later. Called by handler threads only.
  */
 import { OP_END, OP_NEXT, OP_SELECT, operationWords, PROGRAM_WORDS } from '../action/opcode';
 import { isSound, programsInside } from '../action/program';
@@ -10,19 +10,21 @@ import { advance, currentEpoch } from '../memory/epoch';
 import { acquire, release } from '../memory/lock';
 import { give, POOL_BLOCKS, POOL_FLOWS, take } from '../memory/pool';
 import { self } from '../memory/thread';
-import { find, link, NO_SUBTABLE, subtableFor, unlink } from './classifier';
+import { find, link, relink, subtableFor, unlink } from './classifier';
 import {
   BLOCK_LINK,
   BLOCK_WORDS,
   blockAt,
-  FLOW_KEY,
-  FLOW_PROGRAM,
   FLOW_PROGRAM_WORDS,
-  Flow,
   flowAt,
   flowNumber,
+  programAt,
+  setKey,
+  Upkeep,
+  upkeepAt,
 } from './flow';
 import { KEY_SIZE, Key } from './key';
+import { NO_SUBTABLE } from './subtable';
 
 function lockAddress(): usize {
   return changetype<usize>(map) + offsetof<ArenaMap>('classifierLock');
@@ -47,18 +49,36 @@ function installLocked(mask: usize, key: usize, program: usize): u32 {
   if (there) return flowNumber(there);
   const number = take(self.number, POOL_FLOWS);
   if (number == NONE) return NONE;
-  const flow = flowAt(number);
-  const at = changetype<usize>(flow);
   const subtable = subtableFor(changetype<Key>(mask));
-  if (subtable == NO_SUBTABLE || !writeProgram(flow, program)) {
+  if (subtable == NO_SUBTABLE || !writeProgram(number, program)) {
     give(self.number, POOL_FLOWS, number);
     return NONE;
   }
-  flow.subtable = subtable;
-  memory.copy(at + FLOW_KEY, key, KEY_SIZE);
+  const flow = flowAt(number);
+  setKey(flow, changetype<Key>(key));
   clearCounters(number);
-  link(flow);
+  link(flow, subtable, changetype<Key>(key));
   return number;
+}
+
+/**
+ * Gives a live flow another program: a new flow takes its place, so that a look-up finds the one or the other
+ * and never none. Returns the new flow's number, whose counters start at zero; or NONE, and the old one
+ * stays, when flows or blocks have run out.
+ */
+export function replace(number: u32, program: usize): u32 {
+  const heir = take(self.number, POOL_FLOWS);
+  if (heir == NONE) return NONE;
+  if (!writeProgram(heir, program)) {
+    give(self.number, POOL_FLOWS, heir);
+    return NONE;
+  }
+  clearCounters(heir);
+  acquire(lockAddress(), self.number);
+  relink(flowAt(number), flowAt(heir));
+  release(lockAddress());
+  retire(number);
+  return heir;
 }
 
 /** A record's counters start at zero; nobody counts on it while it is not live. */
@@ -70,13 +90,13 @@ function clearCounters(number: u32): void {
 }
 
 /**
- * Copies a sound program into the flow, going on in blocks where it does not fit (program.ts); false, with nothing
+ * Copies a sound program into a flow, going on in blocks where it does not fit (program.ts); false, with nothing
  * held, when they run out. Before whatever must not be parted, two words are kept free to lead on.
  */
-function writeProgram(flow: Flow, program: usize): bool {
-  let at = changetype<usize>(flow) + FLOW_PROGRAM;
+function writeProgram(number: u32, program: usize): bool {
+  let at = programAt(number);
   let room: u32 = FLOW_PROGRAM_WORDS;
-  let link = changetype<usize>(flow) + offsetof<Flow>('blocks');
+  let link = changetype<usize>(upkeepAt(number)) + offsetof<Upkeep>('blocks');
   store<u32>(link, 0);
   let buckets: u32 = 0; // of an OP_SELECT, still to come
   for (let open: u32 = 1; open != 0; ) {
@@ -86,7 +106,7 @@ function writeProgram(flow: Flow, program: usize): bool {
     if (words + (isLast ? 0 : 2) > room) {
       const block = addBlock(link);
       if (block == NONE) {
-        giveBlocks(flow);
+        giveBlocks(number);
         return false;
       }
       store<u32>(at, buckets != 0 ? block : OP_NEXT);
@@ -119,9 +139,9 @@ function addBlock(link: usize): u32 {
   return block;
 }
 
-/** Gives back the blocks that the flow's program goes on in. */
-function giveBlocks(flow: Flow): void {
-  for (let next = flow.blocks; next != 0; ) {
+/** Gives back the blocks that a flow's program goes on in. */
+function giveBlocks(number: u32): void {
+  for (let next = upkeepAt(number).blocks; next != 0; ) {
     const block = next - 1;
     next = load<u32>(blockAt(block) + BLOCK_LINK);
     give(self.number, POOL_BLOCKS, block);
@@ -134,10 +154,16 @@ export function remove(number: u32): void {
   acquire(lockAddress(), self.number);
   unlink(flow);
   release(lockAddress());
-  flow.retiredEpoch = currentEpoch();
-  flow.nextRetired = 0;
+  retire(number);
+}
+
+/** Has the record of a flow that is hidden given back in time. */
+function retire(number: u32): void {
+  const upkeep = upkeepAt(number);
+  upkeep.retiredEpoch = currentEpoch();
+  upkeep.nextRetired = 0;
   if (self.retiredTail == 0) self.retiredHead = number + 1;
-  else flowAt(self.retiredTail - 1).nextRetired = number + 1;
+  else upkeepAt(self.retiredTail - 1).nextRetired = number + 1;
   self.retiredTail = number + 1;
 }
 
@@ -148,11 +174,11 @@ export function reclaim(): void {
   const epoch = currentEpoch();
   while (self.retiredHead != 0) {
     const number = self.retiredHead - 1;
-    const flow = flowAt(number);
-    if (epoch - flow.retiredEpoch < 2) return;
-    self.retiredHead = flow.nextRetired;
+    const upkeep = upkeepAt(number);
+    if (epoch - upkeep.retiredEpoch < 2) return;
+    self.retiredHead = upkeep.nextRetired;
     if (self.retiredHead == 0) self.retiredTail = 0;
-    giveBlocks(flow);
+    giveBlocks(number);
     give(self.number, POOL_FLOWS, number);
   }
 }

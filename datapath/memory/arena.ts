@@ -27,9 +27,13 @@ export class ArenaMap {
   meters: usize;
   tallies: usize;
   flows: usize;
+  flowBodies: usize;
   blocks: usize;
-  buckets: usize;
+  bucketTags: usize;
+  bucketSlots: usize;
   subtables: usize;
+  searches: usize;
+  hashSalts: usize;
   pools: usize;
   poolStacks: usize;
   poolCaches: usize;
@@ -43,9 +47,8 @@ export class ArenaMap {
   handlerThread: u32; // the thread that takes misses
   portCount: u32; // port numbers are 1 .. portCount - 1
   flowCount: u32;
-  bucketMask: u32;
+  bucketCount: u32;
   frameCount: u32;
-  hashSeed: u32;
 
   classifierLock: u32; // lock.ts
   subtableCount: u32; // written under the lock, read by all with atomic loads

@@ -84,16 +84,17 @@ export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
 }
 
-/** Makes it one whole packet, as it came off a wire, that has not gone round. */
-export function makePlain(frame: Frame): void {
-  store<u64>(changetype<usize>(frame) + offsetof<Frame>('flags'), 0);
-  frame.rounds = 0;
-  frame.joined = 0;
-}
-
 /** Forgets what the parser found. */
 export function forgetHeaders(frame: Frame): void {
   store<u64>(changetype<usize>(frame), 0, offsetof<Frame>('l3'));
+}
+
+/** Makes it one whole packet, as it came off a wire, that has not gone round. */
+export function makePlain(frame: Frame): void {
+  forgetHeaders(frame);
+  store<u64>(changetype<usize>(frame) + offsetof<Frame>('flags'), 0);
+  frame.rounds = 0;
+  frame.joined = 0;
 }
 
 /** Moves the frame's beginning to `data`, and what is told from there. */

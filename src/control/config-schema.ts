@@ -1,7 +1,7 @@
 /** The configuration's sections, as the file spells them. */
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
-import { MAX_PORTS } from '../datapath.ts';
+import { MAX_FRAMES, MAX_PORTS } from '../datapath.ts';
 import { oneOf, section, text, whole } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
@@ -49,12 +49,23 @@ const common = {
   thread: whole(1, MOST_DATAPATH_THREADS).optional(),
 };
 
-const packet = section({ type: z.literal('packet'), ...common, interface: interfaceName });
+/** Of ports that are interfaces of the kernel: they may have several queues, and may be waited for. */
+const kernel = {
+  interface: interfaceName,
+  queues: whole(1, MOST_DATAPATH_THREADS).optional(),
+  threads: z
+    .array(whole(1, MOST_DATAPATH_THREADS), { error: 'a list of datapath threads' })
+    .min(1, { error: 'at least one thread' })
+    .optional(),
+  wait: yesNo.default(false),
+};
+
+const packet = section({ type: z.literal('packet'), ...common, ...kernel });
 
 const afxdp = section({
   type: z.literal('afxdp'),
   ...common,
-  interface: interfaceName,
+  ...kernel,
   mode: choice(['auto', 'native', 'generic']).default('auto'),
   queue: whole(0, 1023).default(0),
 });
@@ -101,22 +112,26 @@ const threads = z.union(
 
 const limits = section({
   flows: whole(4096, 1_048_576).default(65_536),
-  frames: whole(4096, 1_048_576).default(16_384),
+  frames: whole(4096, MAX_FRAMES).default(16_384),
   ports: whole(1, MOST_PORTS).default(64),
+  queues: whole(1, 1024).default(64),
   macs: whole(16, 1_048_576).default(8192),
 });
 
 /** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has seven more. */
 const CONTROL = 'none or the path of a socket, at most 100 bytes';
 
+const ports = z.record(portName, port, { error: 'a mapping of port names to ports' });
+
+/** What is said of a port that is added to a running switch, as it would stand in the file. */
+export const portFile = section({ ports });
+
 export const configFile = section({
   name: text(
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/,
     'a name of letters, digits, ".", "-" or "_", at most 32',
   ).optional(),
-  ports: z
-    .record(portName, port, { error: 'a mapping of port names to ports' })
-    .refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
+  ports: ports.refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
   threads: threads.default({ datapath: 1, handler: 1 }),
   limits: limits.prefault({}),
   flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).default('actions=NORMAL'),

@@ -82,7 +82,20 @@ export function requireField(name: Token, field: Field, known: Known): void {
 const LATER = /^(ct_(nw|tp|ipv6)_\w+|tun_\w+|nsh_\w+|packet_type|recirc_id|dp_hash|skb_priority)$/;
 
 /** What else may stand before `actions=`; only for suggestions. */
-const PROPERTIES = ['table', 'priority', 'cookie', 'actions', 'idle_timeout', 'hard_timeout', 'importance'];
+const PROPERTIES = [
+  'table',
+  'priority',
+  'cookie',
+  'actions',
+  'idle_timeout',
+  'hard_timeout',
+  'importance',
+  'send_flow_rem',
+  'check_overlap',
+  'reset_counts',
+  'out_port',
+  'out_group',
+];
 
 /**
  * The field that a name means for packets of which this is known.

@@ -30,7 +30,9 @@ export class Match {
   constructor(value: Uint32Array, mask: Uint32Array) {
     this.value = value;
     this.mask = mask;
-    this.words = [...mask.keys()].filter((word) => mask[word] !== 0);
+    const words: number[] = [];
+    for (let word = 0; word < mask.length; word++) if (mask[word] !== 0) words.push(word);
+    this.words = words;
   }
 
   matches(key: Uint32Array): boolean {

@@ -4,7 +4,6 @@
  * What OVS refuses is refused here: setting a field that the flow's match does not say packets have,
  * going back with goto_table, instructions out of order, and anything beside `drop`.
  */
-
 import { VLAN_PRESENT } from '../datapath.ts';
 import type { Action } from './action.ts';
 import { requireOrder } from './action-order.ts';

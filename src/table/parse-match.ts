@@ -6,7 +6,7 @@
  */
 import { VLAN_PRESENT } from '../datapath.ts';
 import { ones } from './bytes.ts';
-import { requireField, resolveField } from './context.ts';
+import { type Known, requireField, resolveField } from './context.ts';
 import { type Field, fieldOf, fieldsNamed } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
 import { PROTOCOLS, type Protocol } from './protocols.ts';
@@ -29,13 +29,28 @@ const TAGGED = tci(VLAN_PRESENT, VLAN_PRESENT);
 const UNTAGGED = tci(0, 0xffff);
 const isTagged = (value: Uint8Array): boolean => (value[0]! & TAGGED.value[0]!) !== 0;
 
-class Builder {
-  readonly value = new Uint32Array(KEY_WORDS);
-  readonly mask = new Uint32Array(KEY_WORDS);
+/** A match as far as it is read. */
+class Builder implements Known {
+  readonly #value = new Uint32Array(KEY_WORDS);
+  readonly #mask = new Uint32Array(KEY_WORDS);
+  readonly #values = bytesOf(this.#value);
+  readonly #masks = bytesOf(this.#mask);
+
+  get ethType(): number | undefined {
+    return this.#pinned(ETH_TYPE);
+  }
+
+  get nwProto(): number | undefined {
+    return this.#pinned(NW_PROTO);
+  }
+
+  get icmpType(): number | undefined {
+    return this.#pinned(ICMPV6_TYPE);
+  }
 
   /** @throws FlowError when something said before demands other bits */
   add(field: Field, { value, mask }: Masked, at: Token): void {
-    const [values, masks] = [bytesOf(this.value), bytesOf(this.mask)];
+    const [values, masks] = [this.#values, this.#masks];
     for (let i = 0; i < field.bytes; i++) {
       const byte = field.offset + i;
       if ((values[byte]! ^ value[i]!) & masks[byte]! & mask[i]!) {
@@ -47,7 +62,17 @@ class Builder {
   }
 
   build(): Match {
-    return new Match(this.value, this.mask);
+    return new Match(this.#value, this.#mask);
+  }
+
+  /** The number of a field of which every bit is said. */
+  #pinned({ offset, bytes, bits }: Field): number | undefined {
+    let number = 0;
+    for (let i = 0; i < bytes; i++) {
+      if ((this.#masks[offset + i]! & bits[i]!) !== bits[i]) return undefined;
+      number = number * 256 + (this.#values[offset + i]! & bits[i]!);
+    }
+    return number;
   }
 }
 
@@ -78,7 +103,7 @@ export function checkVlanVid(field: Field, { value, mask }: Masked, at: Token): 
 function addBits(builder: Builder, name: Token, value: Token): void {
   const bits = parseSubfield(name);
   const { field } = bits;
-  requireField(name, field, builder.build());
+  requireField(name, field, builder);
   if (!field.maskable && !isWholeField(bits)) {
     fail(name, `some bits of ${field.name}`, `${field.name} without a mask`);
   }
@@ -88,7 +113,7 @@ function addBits(builder: Builder, name: Token, value: Token): void {
 }
 
 function addField(builder: Builder, name: Token, value: Token, ports: PortNumbers): void {
-  const field = resolveField(name, builder.build());
+  const field = resolveField(name, builder);
   if (value.text === '*' || value.text.toUpperCase() === 'ANY') return;
   if (field.name === 'dl_vlan' && /^(0xffff|65535)$/i.test(value.text)) {
     builder.add(VLAN_TCI, UNTAGGED, name);
@@ -123,7 +148,7 @@ export function parseMatch(items: readonly Item[], ports: PortNumbers): Match {
     } else if (value) {
       addField(builder, name, value, ports);
     } else {
-      resolveField(name, builder.build());
+      resolveField(name, builder);
       fail(name, `"${name.text}" without a value`, `${name.text}=VALUE`);
     }
   }

@@ -58,11 +58,14 @@ export function parsePort(token: Token, ports: PortNumbers): number {
   return fail(token, `no port "${name}"${suggestion(name, known)}`, expected);
 }
 
+/** A port of such a name can only be meant in quotes. */
+const NO_PORTS = new Set(['local', 'controller', 'in_port', 'flood', 'all', 'normal', 'any']);
+
 /** A port's name, quoted unless it is a letter followed by letters and digits; else its number. */
 export function printPort(port: number, names: PortNames | undefined): string {
-  const name = names?.get(port)?.name ?? reservedNames.get(port);
-  if (name === undefined) return String(port);
-  return /^[a-z][a-z0-9]*$/i.test(name) ? name : `"${name}"`;
+  const name = names?.get(port)?.name;
+  if (name === undefined) return reservedNames.get(port) ?? String(port);
+  return /^[a-z][a-z0-9]*$/i.test(name) && !NO_PORTS.has(name.toLowerCase()) ? name : `"${name}"`;
 }
 
 /** The field's number from and to its bytes, with the zeros at its right. */

@@ -120,6 +120,22 @@ export class Threads implements Engine {
     return this.#handler.ask({ type: 'handler', request });
   }
 
+  async attach(thread: number, driver: DriverSpec): Promise<void> {
+    await this.#datapaths[thread]!.ask({ type: 'attach', driver });
+  }
+
+  async detach(thread: number, number: number): Promise<void> {
+    await this.#datapaths[thread]!.ask({ type: 'detach', number });
+  }
+
+  async release(thread: number, number: number): Promise<void> {
+    await this.#datapaths[thread]!.ask({ type: 'release', number });
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'settle' })));
+  }
+
   /** Nothing more comes in; then the handler works off its queue; then what it sent goes out. */
   async stop(): Promise<void> {
     try {

@@ -6,6 +6,7 @@ test('without a name, the benches are listed', async () => {
   const { code, stdout } = await heddle('bench').outcome;
   assert.equal(code, 0);
   assert.match(stdout, /^forward +the packet path/m);
+  assert.match(stdout, /^classifier +the look-up of flows/m);
 });
 
 const SHORT = ['bench', 'forward', '--flows', '100', '--seconds', '0.02', '--rounds', '3'];
@@ -36,8 +37,32 @@ test('with --json, one row a line; more threads are compared with one', async ()
   assert.ok(rows[0].nsPerPacket > 0);
 });
 
+test('bench classifier has a row for each number of subtables and of flows', async () => {
+  const { code, stdout } = await heddle(
+    'bench',
+    'classifier',
+    '--seconds',
+    '0.001',
+    '--rounds',
+    '1',
+    '--json',
+  ).outcome;
+  assert.equal(code, 0);
+  const rows = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    rows.map(({ name, unit, subtables, flows }) => [name, unit, subtables, flows]),
+    [1, 10, 100].flatMap((subtables) =>
+      [1000, 100_000, 200_000].map((flows) => ['classifier', 'ns', subtables, flows]),
+    ),
+  );
+  for (const { value, bytesPerFlow } of rows) assert.ok(value > 0 && bytesPerFlow > 0);
+});
+
 const WRONG: readonly [args: string[], message: RegExp][] = [
-  [['bench', 'fly'], /^heddle: bench: found "fly", expected one of forward$/m],
+  [['bench', 'fly'], /^heddle: bench: found "fly", expected one of forward, classifier$/m],
   [['bench', 'forward', '--flows', '0'], /Expected a whole number from 1 to 4096/],
   [['bench', 'forward', '--size', '63'], /Expected a whole number from 64 to 1518/],
   [['bench', 'forward', '--threads', 'two'], /Expected a whole number from 1 to 16/],

@@ -5,14 +5,20 @@ export const PORT: PortRow = {
   number: 1,
   name: 'web',
   type: 'traffic',
-  thread: 1,
+  threads: [1],
   state: 'up',
+  carrier: true,
+  reason: '',
+  sinceSeconds: 0,
   mtu: 1500,
   rxPackets: 0,
   rxBytes: 0,
+  rxErrors: 0,
   rxDropped: 0,
+  rxMissed: 0,
   txPackets: 0,
   txBytes: 0,
+  txErrors: 0,
   txDropped: 0,
 };
 
@@ -47,6 +53,15 @@ export class FakeSwitch implements SwitchControl {
     this.asked.push(`${command} ${text}`);
     if (text === 'wrong') throw new Error('line 1, column 1: found wrong, expected a flow');
     return [`${command} done`];
+  }
+
+  async addPort(name: string, text: string): Promise<void> {
+    this.asked.push(`add ${name}: ${text}`);
+  }
+
+  async removePort(name: string): Promise<void> {
+    this.asked.push(`remove ${name}`);
+    if (name === 'nobody') throw new Error('found no port nobody, expected one of web');
   }
 
   summary(): Summary {

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  ARENA_MAP,
+  ArenaMap,
+  BATCH,
   KEY_SIZE,
   MAX_SUBTABLES,
   NONE,
@@ -14,10 +17,12 @@ import {
   POOL_BLOCKS,
   POOL_FLOWS,
   PROGRAM_WORDS,
+  regionAddress,
+  SEARCH_ORDER,
 } from '../../src/datapath.ts';
-import { flowNumber, masked, matches, readProgram } from '../support/flows.ts';
+import { flowNumber, foundInBatch, masked, matches, readProgram } from '../support/flows.ts';
 import { Rig } from '../support/rig.ts';
-import { pick, type Random, seeded, word } from '../support/seeded.ts';
+import { chance, pick, type Random, seeded, word } from '../support/seeded.ts';
 
 const DROP = Uint32Array.of(OP_DROP, 0, OP_END);
 const OUTPUT_LONG = Uint32Array.from([...Array.from({ length: 511 }, () => [OP_OUTPUT, 1]).flat(), OP_END]);
@@ -41,19 +46,30 @@ function lookUp(
   return found === 0 ? NONE : flowNumber(datapath, found);
 }
 
+/** The same for up to BATCH keys, looked up together. */
+function lookUpBatch({ datapath }: Rig, keys: readonly Uint8Array[]): number[] {
+  const at = regionAddress(datapath.arena, 'queues');
+  for (const [i, key] of keys.entries()) datapath.u8.set(key, at + KEY_SIZE * i);
+  datapath.exports.lookUpUncached(at, keys.length);
+  return foundInBatch(datapath, keys.length).map((flow) => (flow === 0 ? NONE : flowNumber(datapath, flow)));
+}
+
 const place = (rig: Rig) => ({ datapath: rig.datapath, keyAddress: rig.keyAddress() });
 
-/** Keys of so few values in so few places that flows and packets meet. */
+/** Keys of so few values in so few places that flows and packets meet; the second line is mostly zeros. */
 const PLACES = [0, 5, 8, 20, 27, 33, 47, 63];
+const PLACES_BEYOND = [64, 79, 80, 102, 127];
 function randomKey(random: Random): Uint8Array {
   const key = new Uint8Array(KEY_SIZE);
   for (const at of PLACES) key[at] = random.below(3);
+  if (chance(random, 0.3)) for (const at of PLACES_BEYOND) key[at] = random.below(2);
   return key;
 }
 
 function randomMask(random: Random): Uint8Array {
   const mask = new Uint8Array(KEY_SIZE);
   for (const at of PLACES) mask[at] = pick(random, [0, 0, 0xff, 0x02]);
+  if (chance(random, 0.3)) for (const at of PLACES_BEYOND) mask[at] = pick(random, [0, 0, 0xff]);
   return mask;
 }
 
@@ -73,14 +89,21 @@ function randomProgram(random: Random): number[] {
   }
 }
 
-test(
-  'finds what a Map finds, whatever is installed and removed',
-  seeded((random) => {
+for (const buckets of ['many buckets', 'one bucket']) {
+  test(
+    `finds what a Map finds, whatever is installed, replaced and removed, in ${buckets}`,
+    seeded(againstMap(buckets)),
+  );
+}
+
+function againstMap(buckets: string) {
+  return (random: Random) => {
     const rig = new Rig({ flows: 4096 });
     const { handler } = rig;
+    if (buckets === 'one bucket') handler.u32[(ARENA_MAP + ArenaMap.bucketCount) >> 2] = 1;
     const at = place(rig);
     const twin = new Map<string, TwinFlow>();
-    for (let i = 0; i < 20_000; i++) {
+    for (let i = 0; i < 6000; i++) {
       const doing = random.fraction();
       if (doing < 0.25) {
         const mask = randomMask(random);
@@ -96,6 +119,12 @@ test(
           assert.ok(![...twin.values()].some((flow) => flow.number === number), 'a number in use');
           twin.set(name, { mask, key: masked(key, mask), program, number });
         }
+      } else if (doing < 0.3 && twin.size > 0) {
+        const flow = pick(random, [...twin.values()]);
+        const program = randomProgram(random);
+        const number = handler.replace(flow.number, Uint32Array.from(program));
+        if (number !== NONE) Object.assign(flow, { number, program });
+        assert.deepEqual(readProgram(handler, flow.number), flow.program);
       } else if (doing < 0.45 && twin.size > 0) {
         const [name, flow] = pick(random, [...twin]);
         assert.deepEqual(readProgram(handler, flow.number), flow.program);
@@ -104,11 +133,14 @@ test(
       } else if (doing < 0.5) {
         rig.reclaim();
       } else {
-        const key = randomKey(random);
-        const expected = [...twin.values()].filter((flow) => matches(key, flow.mask, flow.key));
-        const found = lookUp(at, key);
-        if (expected.length === 0) assert.equal(found, NONE);
-        else assert.ok(expected.some(({ number }) => number === found));
+        const keys = Array.from({ length: 1 + random.below(BATCH) }, () => randomKey(random));
+        const together = lookUpBatch(rig, keys);
+        for (const [n, key] of keys.entries()) {
+          const expected = [...twin.values()].filter((flow) => matches(key, flow.mask, flow.key));
+          const numbers = expected.length === 0 ? [NONE] : expected.map(({ number }) => number);
+          assert.ok(numbers.includes(together[n]!), 'in a batch');
+          assert.ok(numbers.includes(lookUp(at, key)), 'alone');
+        }
       }
     }
     assert.equal(rig.observer.liveFlows(), twin.size);
@@ -120,8 +152,33 @@ test(
     }
     rig.reclaim();
     rig.checkNoFlows();
-  }),
-);
+  };
+}
+
+test('a thread tries first the masks that its packets use, and still finds the others', () => {
+  const rig = new Rig({ flows: 1024 });
+  const { handler } = rig;
+  const maskOf = (n: number) => keyOf(0xff000000 + n);
+  const numbers = Array.from({ length: 300 }, (_, n) => handler.install(maskOf(n), keyOf(n << 24), DROP));
+  const keyFor = (n: number) => keyOf(n << 24);
+  const last = numbers.length - 1;
+  assert.equal(new Set(numbers).size, numbers.length);
+  const order = (at: number) => {
+    const { u16, arena } = rig.datapath;
+    return u16[(regionAddress(arena, 'searches') + SEARCH_ORDER + 2 * at) >> 1]!;
+  };
+  const batch = Array.from({ length: BATCH }, () => keyFor(last));
+  const found = lookUpBatch(rig, batch)[0]!;
+  assert.notEqual(found, NONE);
+  const used = numbers.indexOf(found);
+  for (let i = 0; i < 3000; i++) lookUpBatch(rig, batch);
+  assert.equal(order(0), used);
+  assert.deepEqual(
+    Array.from(numbers, (_, at) => order(at)).toSorted((a, b) => a - b),
+    Array.from(numbers, (_, at) => at),
+    'each is in the order once',
+  );
+});
 
 const keyOf = (n: number): Uint8Array => {
   const key = new Uint8Array(KEY_SIZE);

@@ -1,7 +1,7 @@
 /** Segments joined for a port that takes them whole: cutting them again gives back what came. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CHECKSUM_GOOD, Frame, POOL_LARGE_FRAMES } from '../../src/datapath.ts';
+import { CHECKSUM_GOOD, Frame, PACKET_QUEUE, POOL_LARGE_FRAMES, QueueAreas } from '../../src/datapath.ts';
 import {
   ACK,
   ethernet,
@@ -23,6 +23,7 @@ const DONT_FRAGMENT = 0x4000;
 const rig = new Rig({ largeFrames: 256 });
 rig.open(PORT);
 const { exports, u8, u16, u32 } = rig.datapath;
+const MESSAGES = new QueueAreas(rig.arena).take(1)[0]! + PACKET_QUEUE;
 
 /** Queues packets for the port, joins what can be, and returns what is queued then, each cut again. */
 function joinAndCut(packets: readonly Uint8Array[], checksum = 0): { joined: number; cut: Uint8Array[][] } {
@@ -35,7 +36,8 @@ function joinAndCut(packets: readonly Uint8Array[], checksum = 0): { joined: num
   const joined = exports.coalesce(PORT);
   const queue = rig.datapath.transmitQueue(PORT) >> 2;
   const cut = Array.from({ length: u32[queue]! }, (_, i) => pieces(u32[queue + 1 + i]!));
-  for (let n = exports.packetFill(PORT); n > 0; n = exports.packetFill(PORT)) exports.packetSent(PORT, n);
+  const fill = () => exports.packetFill(PORT, MESSAGES);
+  for (let n = fill(); n > 0; n = fill()) exports.packetSent(PORT, MESSAGES, n);
   rig.datapath.clearReadyPorts();
   return { joined, cut };
 }

@@ -16,8 +16,8 @@ import {
   POOL_FLOWS,
   regionAddress,
 } from '../../src/datapath.ts';
-import { crew, type Job, shared, work } from '../support/crew.ts';
-import { flowNumber, readProgram } from '../support/flows.ts';
+import { crew, type Job, type Shared, shared, work } from '../support/crew.ts';
+import { flowNumber, foundInBatch, readProgram } from '../support/flows.ts';
 import type { TestDatapath } from '../support/module.ts';
 import { Rig } from '../support/rig.ts';
 import { pick, Random } from '../support/seeded.ts';
@@ -120,7 +120,7 @@ const look: Job = (datapath) => {
   }
 };
 
-// Flows: one thread installs and removes, two look up and hold what they found for a batch
+// Flows: one thread installs, removes and replaces, two look up and hold what they found for a batch
 
 const CHANGES = 40_000;
 const COMING_AND_GOING = 64;
@@ -152,6 +152,7 @@ const changeFlows: Job = (datapath, state, seed) => {
   const { exports } = datapath;
   const random = new Random(seed);
   const live = new Map<number, number>();
+  const staying = state.subarray(1); // numbers of the flows that stay, and change
   let installed = 0;
   for (let generation = 1; generation <= CHANGES; generation++) {
     exports.enter();
@@ -167,6 +168,9 @@ const changeFlows: Job = (datapath, state, seed) => {
         installed++;
       }
     }
+    const i = random.below(STAYING);
+    const heir = datapath.replace(staying[i]!, flowProgram(COMING_AND_GOING + i, generation));
+    if (heir !== NONE) staying[i] = heir;
     exports.reclaim();
   }
   for (const number of live.values()) exports.remove(number);
@@ -180,19 +184,33 @@ const lookUpFlows: Job = (datapath, state, seed) => {
   const random = new Random(seed);
   const at = regionAddress(arena, 'queues') + 4096 * (1 + thread);
   let found = 0;
-  while (!Atomics.load(state, DONE)) {
+  const lookUp = () => {
+    const hash = exports.hashKey(at);
+    let flow = random.below(2) === 0 ? exports.cached(at, hash) : 0;
+    if (flow === 0) {
+      flow = exports.classify(at);
+      if (flow !== 0) exports.remember(hash, flow);
+    }
+    return flow;
+  };
+  const alone = (ids: number[]) => {
     exports.enter();
-    const batch: [id: number, flow: number][] = [];
-    for (let i = 0; i < 16; i++) {
-      const id = random.below(COMING_AND_GOING + STAYING);
+    return ids.map((id) => {
       u8.set(flowKey(id), at);
-      const hash = exports.hashKey(at);
-      let flow = random.below(2) === 0 ? exports.cached(at, hash) : 0;
-      if (flow === 0) {
-        flow = exports.classify(at);
-        if (flow !== 0) exports.remember(hash, flow);
-      }
-      if (flow !== 0) batch.push([id, flow]);
+      return lookUp();
+    });
+  };
+  const together = (ids: number[]) => {
+    for (const [i, id] of ids.entries()) u8.set(flowKey(id), at + KEY_SIZE * i);
+    exports.lookUpUncached(at, ids.length);
+    return foundInBatch(datapath, ids.length);
+  };
+  while (!Atomics.load(state, DONE)) {
+    const ids = Array.from({ length: 16 }, () => random.below(COMING_AND_GOING + STAYING));
+    const flows = random.below(2) === 0 ? alone(ids) : together(ids);
+    const batch: [id: number, flow: number][] = [];
+    for (const [i, id] of ids.entries()) {
+      if (flows[i] !== 0) batch.push([id, flows[i]!]);
       else assert.ok(id < COMING_AND_GOING, `flow ${id}, which stays, was not found`);
     }
     for (const [id, flow] of batch) {
@@ -217,10 +235,10 @@ const lookUpFlows: Job = (datapath, state, seed) => {
 };
 
 function tests(): void {
-  const run = async (arena: Rig['arena'], jobs: string[], words = 1): Promise<unknown[]> => {
+  const run = async (arena: Rig['arena'], jobs: string[], common: Shared = shared(1)): Promise<unknown[]> => {
     const seed = Number(process.env.SEED ?? randomInt(2 ** 31));
     try {
-      return await crew(import.meta.url, arena, jobs, shared(words), seed);
+      return await crew(import.meta.url, arena, jobs, common, seed);
     } catch (error) {
       if (error instanceof Error) error.message += `\n(jobs drew from SEED=${seed})`;
       throw error;
@@ -233,7 +251,7 @@ function tests(): void {
 
   test('no number of a pool has two holders, and none is lost', async () => {
     const rig = new Rig({ threads: 3, flows: 1024 });
-    await run(rig.arena, ['trade', 'trade', 'trade'], 1024);
+    await run(rig.arena, ['trade', 'trade', 'trade'], shared(1024));
     const { exports } = rig.datapath;
     for (const from of [0, 1, 2]) {
       for (const to of [0, 1, 2]) {
@@ -263,18 +281,20 @@ function tests(): void {
     assert.deepEqual([u32[lock >> 2], u32[(lock + 64) >> 2]], [0, 2 * LOCKED]);
   });
 
-  test('who looks flows up while they come and go finds the right ones, whole, for as long as a batch', async () => {
+  test('who looks flows up while they come, change and go finds the right ones, whole, for as long as a batch', async () => {
     const rig = new Rig({ threads: 3, flows: 768 });
     // One bucket: to find a flow is to walk over those that come and go.
-    rig.datapath.u32[(ARENA_MAP + ArenaMap.bucketMask) >> 2] = 0;
-    const staying = Array.from({ length: STAYING }, (_, i) => {
+    rig.datapath.u32[(ARENA_MAP + ArenaMap.bucketCount) >> 2] = 1;
+    const state = shared(1 + STAYING);
+    for (let i = 0; i < STAYING; i++) {
       const id = COMING_AND_GOING + i;
-      return rig.handler.install(flowMask(0), flowKey(id), flowProgram(id, 0));
-    });
-    const [found, foundToo, installed] = await run(rig.arena, ['lookUpFlows', 'lookUpFlows', 'changeFlows']);
+      state[1 + i] = rig.handler.install(flowMask(0), flowKey(id), flowProgram(id, 0));
+    }
+    const jobs = ['lookUpFlows', 'lookUpFlows', 'changeFlows'];
+    const [found, foundToo, installed] = await run(rig.arena, jobs, state);
     assert.ok((found as number) > 0 && (foundToo as number) > 0);
     assert.ok((installed as number) > 2 * 768, 'or no record was used again');
-    for (const number of staying) rig.handler.exports.remove(number);
+    for (const number of state.subarray(1)) rig.handler.exports.remove(number);
     rig.reclaim();
     rig.checkNoFlows();
   });

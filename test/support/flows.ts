@@ -1,8 +1,11 @@
 /** Reads flows back out of the arena, and matches keys the plain way. */
 import {
+  BATCH_FLOWS,
+  BATCH_STRIDE,
   BLOCK_STRIDE,
+  BODY_PROGRAM,
+  BODY_STRIDE,
   type Datapath,
-  FLOW_PROGRAM,
   FLOW_STRIDE,
   NONE,
   OP_CLONE,
@@ -52,13 +55,20 @@ export const flowAddress = (datapath: Datapath, flow: number): number =>
 export const flowNumber = (datapath: Datapath, address: number): number =>
   (address - regionAddress(datapath.arena, 'flows')) / FLOW_STRIDE;
 
+/** Addresses of the flows that the last batch of a thread found, 0 for none. */
+export function foundInBatch({ arena, thread, u32 }: Datapath, keys: number): number[] {
+  const at = (regionAddress(arena, 'batches') + thread * BATCH_STRIDE + BATCH_FLOWS) >> 2;
+  return [...u32.subarray(at, at + keys)];
+}
+
 /** A flow's program as it was given to `install`, put together again from its blocks. */
 export function readProgram(datapath: Datapath, flow: number): number[] {
   const { u32 } = datapath;
   const blocks = regionAddress(datapath.arena, 'blocks');
   const blockAt = (block: number): number => (blocks + block * BLOCK_STRIDE) >> 2;
   const program: number[] = [];
-  let at = (flowAddress(datapath, flow) + FLOW_PROGRAM) >> 2;
+  const body = regionAddress(datapath.arena, 'flowBodies') + flow * BODY_STRIDE;
+  let at = (body + BODY_PROGRAM) >> 2;
   const copy = (words: number): void => {
     program.push(...u32.subarray(at, at + words));
     at += words;

@@ -11,7 +11,9 @@ export function seeded(body: (random: Random) => void): () => void {
     try {
       body(new Random(seed));
     } catch (error) {
-      if (error instanceof Error) error.message += `\n(repeat with SEED=${seed})`;
+      const how = `(repeat with SEED=${seed})`;
+      if (error instanceof Error)
+        Object.assign(error, { message: `${error.message}\n${how}`, stack: `${error.stack}\n${how}` });
       throw error;
     }
   };

@@ -38,6 +38,19 @@ test('ports go by name, quoted where the name is not plain', () => {
   );
 });
 
+test('a port that has the name of something else goes in quotes', () => {
+  const [text, odd] = [
+    'in_port="any" actions=output:"local",LOCAL',
+    [
+      ['any', 1],
+      ['local', 2],
+    ] as const,
+  ];
+  const flow = parseFlow(text, new Map(odd));
+  assert.equal(printFlow(flow, new Map(odd.map(([name, number]) => [number, { name }]))), text);
+  assert.equal(printFlow(flow), 'in_port=1 actions=output:2,LOCAL');
+});
+
 test('a list of flows may have comments and blank lines', () => {
   const flows = parseFlows(
     '# first\n\n  table=1, priority=7 , arp, actions=NORMAL  # second\r\n\nactions=drop',

@@ -120,3 +120,14 @@ test('matches cover and equal as the packets in them do', () => {
     { numRuns: 300 },
   );
 });
+
+test('a filter by port or group finds what stands inside other actions', () => {
+  const tables = new Tables();
+  const texts = ['actions=clone(2),1', 'table=1,actions=write_actions(group:7)', 'table=2,actions=3'];
+  tables.add(
+    texts.map((text) => parseFlow(text)),
+    0,
+  );
+  const found = (text: string) => tables.dump(parseFilter(text)).map(({ table }) => table);
+  assert.deepEqual([found('out_port=2'), found('out_group=7'), found('out_group=2')], [[0], [1], []]);
+});
