@@ -32,7 +32,8 @@ import {
   VLAN_PRESENT,
 } from '../datapath.ts';
 import { swap16, swap32 } from './bytes.ts';
-import { type Entry, LABEL_WORD, NETWORK_WORDS, type Packet, TCI_WORD } from './packet.ts';
+import { type Entry, LABEL_WORD, TCI_WORD } from './entry.ts';
+import { NETWORK_WORDS, type Packet } from './packet.ts';
 import { ETH_MPLS } from './protocols.ts';
 
 const ETHERNET_WORDS = [2, 3, 4];

@@ -4,9 +4,10 @@
  */
 import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
 import { swap16 } from './bytes.ts';
+import { TCI_WORD } from './entry.ts';
 import { isMulticast, type MacTable, type Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
-import { type Packet, TCI_WORD } from './packet.ts';
+import type { Packet } from './packet.ts';
 
 /** A port as the tables see it. */
 export interface BridgePort {

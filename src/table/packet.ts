@@ -17,6 +17,17 @@
  */
 import { KEY_SIZE, Key, VLAN_PRESENT } from '../datapath.ts';
 import { swap16, swap32 } from './bytes.ts';
+import {
+  type Entry,
+  INNER_TAG,
+  LABEL_PLACES,
+  LABEL_WORD,
+  OUTER_TAG,
+  type Place,
+  TAG_PLACES,
+  TCI_BITS,
+  TCI_WORD,
+} from './entry.ts';
 import { type Field, type Subfield, TABLE_KEY_SIZE } from './fields.ts';
 import { bytesOf, KEY_WORDS } from './match.ts';
 import { ETH_IPV4, ETH_IPV6, ETH_MPLS, ETH_MPLS_MULTICAST } from './protocols.ts';
@@ -24,9 +35,6 @@ import { placed, readSubfield } from './subfield.ts';
 
 const ALL = 0xffff_ffff;
 const FLOW_KEY_WORDS = KEY_SIZE / 4;
-export const TCI_WORD = Key.vlanTci >> 2; // its low half; the high half is the Ethernet type
-export const TCI_BITS = 0xffff;
-const INNER_TCI_WORD = Key.innerTci >> 2; // its high half; the low half is the TCP flags
 const TYPE_BITS = 0xffff_0000;
 const PROTO_WORD = Key.nwProto >> 2; // the protocol in the low byte, the fragment kind in the high one
 const PROTO_BITS = 0xff;
@@ -38,7 +46,6 @@ const FLAGS_BITS = 0xffff;
 const ICMP_WORD = PORTS_WORD;
 const ICMP_TYPE_AND_CODE = 0xff00_ff00; // the low bytes of both ports
 const DISCOVERY_WORDS = [Key.ndTarget >> 2, Key.ndTllLow >> 2] as const;
-export const LABEL_WORD = Key.nwSrc >> 2;
 
 /** The words of the network and transport headers; of the one with the TCP flags only those. */
 export const NETWORK_WORDS: readonly number[] = [...Array(FLOW_KEY_WORDS).keys()].filter(
@@ -58,31 +65,6 @@ const DEFAULT_TTL = 64;
 
 const isMplsType = (type: number): boolean => type === ETH_MPLS || type === ETH_MPLS_MULTICAST;
 const isVlanType = (type: number): boolean => type === 0x8100 || type === 0x88a8;
-
-/** Where a half word or word stands in the key. */
-interface Place {
-  readonly word: number;
-  readonly shift: number;
-  readonly bits: number;
-}
-
-const OUTER_TAG: Place = { word: TCI_WORD, shift: 0, bits: TCI_BITS };
-const INNER_TAG: Place = { word: INNER_TCI_WORD, shift: 16, bits: TCI_BITS };
-const TAG_PLACES: readonly Place[] = [OUTER_TAG, INNER_TAG];
-const LABEL_PLACES: readonly Place[] = [0, 1, 2].map((i) => ({ word: LABEL_WORD + i, shift: 0, bits: ALL }));
-
-/** A VLAN tag or label stack entry. It never changes: what an action makes of it is another with its number. */
-export interface Entry {
-  readonly number: number;
-  /** The TPID or MPLS EtherType it was pushed with; 0: the packet brought it. */
-  readonly type: number;
-  /** As it lies in memory. */
-  readonly bits: number;
-  /** Bits that actions wrote. */
-  readonly written: number;
-  /** Where the packet brought it. */
-  readonly origin: Place | undefined;
-}
 
 const NO_ENTRIES: readonly Entry[] = [];
 

@@ -27,11 +27,12 @@ import { actionSetOutput, orderActionSet } from './action-set.ts';
 import { bucketByHash, liveBuckets } from './buckets.ts';
 import { fromNumber } from './bytes.ts';
 import { Emitter } from './emit.ts';
-import { type Field, fieldOf, Pipeline, type Subfield } from './fields.ts';
+import { fieldOf, Pipeline, type Subfield } from './fields.ts';
 import type { Bucket, Group } from './group.ts';
 import { learnedFlow } from './learn.ts';
 import type { Sighting } from './mac.ts';
 import { bytesOf } from './match.ts';
+import { needsHeaders } from './needs.ts';
 import { forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
 import { placed, wholeField } from './subfield.ts';
@@ -61,55 +62,18 @@ const TELLING = [
   DROP_TABLE_MISS,
   DROP_RESERVED_MULTICAST,
   DROP_OUTPUT_TO_INGRESS,
-  DROP_TTL_EXPIRED,
   DROP_NO_LIVE_BUCKET,
   DROP_NO_SUCH_PORT,
   DROP_NO_SUCH_GROUP,
   DROP_NO_SUCH_METER,
   DROP_STATE_FULL,
+  DROP_TTL_EXPIRED,
   DROP_RECIRCULATION_LOST,
   DROP_RESUBMIT_LIMIT,
 ];
 
 const NW_TTL = wholeField(fieldOf('nw_ttl'));
 const MPLS_TTL = wholeField(fieldOf('mpls_ttl'));
-
-/** The fields that an action reads or sets by itself. */
-function fieldsOf(action: Action): readonly Field[] {
-  switch (action.kind) {
-    case 'set':
-      return [action.field];
-    case 'load':
-      return [action.to.field];
-    case 'move':
-      return [action.from.field, action.to.field];
-    case 'push':
-    case 'pop':
-      return [action.what.field];
-    case 'outputField':
-      return [action.source.field];
-    default:
-      return [];
-  }
-}
-
-/** Whether an action needs to know what is behind the Ethernet type. */
-function needsHeaders(action: Action, context: TranslationContext): boolean {
-  switch (action.kind) {
-    case 'goto':
-    case 'resubmit':
-    case 'decTtl':
-    case 'decMplsTtl':
-    case 'pushMpls':
-    case 'popMpls':
-    case 'learn':
-      return true;
-    case 'group':
-      return context.groups.get(action.group)?.selection?.method === 'hash';
-    default:
-      return fieldsOf(action).some(({ requires }) => requires !== undefined);
-  }
-}
 
 export class Walk {
   readonly packet: Packet;
@@ -159,7 +123,7 @@ export class Walk {
       const action = visit.actions[visit.next];
       if (!action) {
         this.#visits.pop();
-      } else if (this.packet.isOpaque && needsHeaders(action, this.#context)) {
+      } else if (this.packet.isOpaque && needsHeaders(action, this.#context.groups)) {
         const recirculation = this.#freeze();
         if (recirculation !== undefined) this.emitter.recirculate(recirculation);
       } else {

@@ -106,7 +106,7 @@ export class Handler {
     for (const { flow } of learned) this.#tables.learn(flow, this.#nowMs);
     const number = this.#datapath.install(mask, this.#key, program);
     if (number !== NONE) {
-      this.#megaflows.add(number, translation, generation, this.#nowMs);
+      this.#megaflows.add(number, this.#key, translation, generation, this.#nowMs);
       exports.actByFlow(miss, number);
     } else {
       credit(rules, 1, this.#datapath.lengthInBatch(miss));

@@ -11,6 +11,8 @@ import type { Translation } from '../table/translation.ts';
 
 export interface Megaflow {
   readonly number: number;
+  /** Of the packet that it was made for, bits outside the mask too: so checking it takes the same decisions. */
+  readonly key: Uint8Array;
   translation: Translation;
   /** What has been credited so far. */
   packets: number;
@@ -60,9 +62,11 @@ export class Megaflows {
     return this.#flows.values();
   }
 
-  add(number: number, translation: Translation, generation: number, nowMs: number): void {
+  /** @param key of the packet that was translated; it is copied */
+  add(number: number, key: Uint8Array, translation: Translation, generation: number, nowMs: number): void {
     if (this.#flows.has(number)) return;
-    this.#flows.set(number, { number, translation, packets: 0, bytes: 0, usedMs: nowMs, generation });
+    const flow = { number, key: key.slice(), translation, packets: 0, bytes: 0, usedMs: nowMs, generation };
+    this.#flows.set(number, flow);
   }
 
   /** When the next slice of work is due. */
@@ -107,11 +111,15 @@ export class Megaflows {
     else if (flow.generation !== generation) this.#revalidate(flow, generation);
   }
 
-  /** The flow stays when its key is translated to the same mask and program as before. */
+  /**
+   * The flow stays when its key is translated to the same program as before, by nothing that is outside its mask.
+   * It may match on more than it would have to by now.
+   */
   #revalidate(flow: Megaflow, generation: number): void {
-    const fresh = this.#retranslate(this.#datapath.flowKey(flow.number));
-    if (same(fresh.mask, flow.translation.mask) && same(fresh.program, flow.translation.program)) {
-      flow.translation = fresh;
+    const { mask, program } = flow.translation;
+    const fresh = this.#retranslate(flow.key);
+    if (isWithin(fresh.mask, mask) && isSame(fresh.program, program)) {
+      flow.translation = { ...fresh, mask };
       flow.generation = generation;
     } else {
       this.#remove(flow);
@@ -146,6 +154,9 @@ export function credit(rules: readonly Rule[], packets: number, bytes: number): 
   }
 }
 
-function same(a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
-}
+const isSame = (a: Uint32Array, b: Uint32Array): boolean =>
+  a.length === b.length && a.every((value, i) => value === b[i]);
+
+/** Whether a mask has no bits that another has not. */
+const isWithin = (mask: Uint8Array, other: Uint8Array): boolean =>
+  mask.every((bits, i) => (bits & ~other[i]!) === 0);

@@ -13,11 +13,12 @@ import type { Outcome } from './naive.ts';
 
 interface Installed {
   readonly number: number;
+  readonly key: Uint8Array;
   readonly translation: Translation;
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const isSame = (a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): boolean =>
+const isSame = (a: Uint32Array, b: Uint32Array): boolean =>
   a.length === b.length && a.every((value, i) => value === b[i]);
 
 export class Machine {
@@ -74,12 +75,13 @@ export class Machine {
     return { sent, punts, tallies: counted, learned: this.#learned, reason: reasons[0] };
   }
 
-  /** The tables have changed: flows are translated again, and stay when nothing else comes out. */
+  /** The tables have changed: flows are translated again, and stay when they are still right. */
   revalidate(): void {
     const { handler } = this.rig;
-    this.#flows = this.#flows.filter(({ number, translation }) => {
-      const fresh = translate(handler.flowKey(number).slice(), this.#context);
-      const stays = isSame(fresh.mask, translation.mask) && isSame(fresh.program, translation.program);
+    this.#flows = this.#flows.filter(({ number, key, translation: { mask, program } }) => {
+      const fresh = translate(key, this.#context);
+      const isWithin = fresh.mask.every((bits, i) => (bits & ~mask[i]!) === 0);
+      const stays = isWithin && isSame(fresh.program, program);
       if (stays) this.kept++;
       else handler.exports.remove(number);
       return stays;
@@ -103,7 +105,7 @@ export class Machine {
     this.#learned.push(...translation.learned.map(({ flow }) => flow));
     const number = handler.install(translation.mask, key, translation.program);
     assert.notEqual(number, NONE, 'no room for a flow');
-    this.#flows.push({ number, translation });
+    this.#flows.push({ number, key, translation });
     handler.exports.actByFlow(i, number);
   }
 

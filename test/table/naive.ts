@@ -49,11 +49,11 @@ const RANK = [
   layout.DROP_TABLE_MISS,
   layout.DROP_RESERVED_MULTICAST,
   layout.DROP_OUTPUT_TO_INGRESS,
-  layout.DROP_TTL_EXPIRED,
   layout.DROP_NO_LIVE_BUCKET,
   layout.DROP_NO_SUCH_PORT,
   layout.DROP_NO_SUCH_GROUP,
   layout.DROP_NO_SUCH_METER,
+  layout.DROP_TTL_EXPIRED,
 ];
 
 /** Of the lists of actions that resubmits left, how far this one got. */

@@ -117,10 +117,10 @@ test('tags are pushed, changed and popped as the outputs need it', () => {
   );
 });
 
-test('a table looked at after the tag went costs nothing more', () => {
+test('a table looked at after the tag went sees the tag behind it', () => {
   assert.equal(
     show('actions=strip_vlan,resubmit(,1)\ntable=1,vlan_tci=0,actions=2', tagged),
-    'in_port(1),vlan(any),eth_type(0x0800),ipv4(frag=no), actions:pop_vlan,2',
+    'in_port(1),vlan(any),inner_vlan(none),eth_type(0x0800),ipv4(frag=no), actions:pop_vlan,2',
   );
 });
 
