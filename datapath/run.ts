@@ -4,6 +4,7 @@
  */
 
 export { install, reclaim, remove } from './flow/install';
+export { beginSleep, endSleep, sleepUntilRung } from './memory/doorbell';
 export { leave } from './memory/epoch';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';

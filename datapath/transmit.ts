@@ -5,9 +5,10 @@
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count, countDrop, portCounters } from './counters';
 import { DROP_BATCH_FULL, DROP_NO_SUCH_PORT, DROP_PORT_CLOSED, DROP_THREAD_QUEUE_FULL } from './drop';
 import { map } from './memory/arena';
+import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
 import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
-import { noteReady, ring, self, THREAD_READY_PORTS } from './memory/thread';
+import { noteReady, self, THREAD_READY_PORTS } from './memory/thread';
 import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
 import { isUp, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from './port/port';
 
