@@ -25,7 +25,7 @@ export declare function shares(at: usize, bytes: usize): void;
 /** Threads change these bytes, of which each is one thread's own, or guarded by what is tried elsewhere. */
 export declare function changes(at: usize, bytes: usize): void;
 
-/** Memory for a scenario to use as it likes: all zero, 256 KiB. */
+/** Memory for a scenario to use as it likes: all zero, 16 KiB. */
 export function scratch(): usize {
   return map.queues;
 }

@@ -2,10 +2,11 @@
  * Concurrent cuckoo map from a 32-bit hash to 32-bit numbers, of a fixed size. Readers never write and take
  * no lock; writers hold one that is the caller's.
  *
- *     record   [ mask, count ][ search queue, for the writer ]
- *     buckets  ┌ line: moves, 0 ┬ number+1, hash ┬ … 7 slots of 8 bytes ┐
- *                 ▲                        ▲
- *                 └── first(hash)          └── second(hash)      the two places of an entry
+ *     record   │ mask, count │ queue of the writer's search │
+ *     bucket   │ moves │ hash, number + 1 │ hash, number + 1 │ …     one line, 7 slots
+ *     bucket   │ …                       ▲
+ *                ▲ firstOf(hash)         └ an entry is in one of its two buckets
+ *                └ secondOf(hash)
  *
  * The map knows hashes only. Several numbers may have one hash, so whoever looks up compares the record that
  * each number names, and asks for the next while it is another's (as in Open vSwitch's cmap).
@@ -21,6 +22,7 @@
  * - After MOST_TRIES a look-up that is disturbed each time ends, with NONE. So who is to act on an absence
  *   holds the lock and looks again: under the lock every answer is exact.
  * - At most 14 entries can have one hash. Up to nine tenths of the slots fill before insertions fail.
+ * - A writer that is stopped for good, at the head of a loop or at a call, leaves every entry findable.
  */
 import { NONE } from './arena';
 
@@ -39,7 +41,7 @@ class Bucket {
 @unmanaged
 class Reached {
   bucket: u32;
-  from: u32; // place in the queue of the bucket whose entry would move here; or one of the roots' marks
+  from: u32; // place in the queue of the bucket whose entry would move here; ROOT: none, the search began here
   slot: u32; // that entry's slot in it
 }
 
@@ -50,17 +52,22 @@ const QUEUE: usize = 64;
 const MOST_REACHED: u32 = 256;
 const ROOT: u32 = NONE;
 const MOST_TRIES: u32 = 16;
+
+/** An odd constant of high bit density. */
 const MIX: u32 = 0x9e3779b1;
 
-/** Makes an empty map of `buckets`, a power of two, out of CUCKOO_BUCKETS + buckets × CUCKOO_BUCKET bytes. */
+/**
+ * Makes an empty map of `buckets`, a power of two from 2 on, out of CUCKOO_BUCKETS + buckets × CUCKOO_BUCKET
+ * bytes at a multiple of LINE.
+ */
 export function format(map: CuckooMap, buckets: u32): void {
   const at = changetype<usize>(map);
-  memory.fill(at, 0, CUCKOO_BUCKETS + <usize>(buckets * CUCKOO_BUCKET));
+  memory.fill(at, 0, CUCKOO_BUCKETS + <usize>buckets * CUCKOO_BUCKET);
   map.mask = buckets - 1;
 }
 
 function bucketAt(map: CuckooMap, i: u32): usize {
-  return changetype<usize>(map) + CUCKOO_BUCKETS + <usize>(i * CUCKOO_BUCKET);
+  return changetype<usize>(map) + CUCKOO_BUCKETS + <usize>i * CUCKOO_BUCKET;
 }
 
 function slotAt(bucket: usize, slot: u32): usize {
@@ -72,11 +79,11 @@ export function firstOf(map: CuckooMap, hash: u32): u32 {
   return hash & map.mask;
 }
 
-/** The other; different from the first unless there is but one. */
+/** The other one. */
 export function secondOf(map: CuckooMap, hash: u32): u32 {
   const mixed = (hash ^ (hash >>> 15)) * MIX;
   const other = (mixed ^ (mixed >>> 16)) & map.mask;
-  return other != firstOf(map, hash) ? other : other ^ (1 & map.mask);
+  return other != firstOf(map, hash) ? other : other ^ 1;
 }
 
 /** Of an entry's two buckets, the one that is not `bucket`. */

@@ -5,6 +5,8 @@ import type { Outcome, Stage } from './stage.ts';
 export interface Explored {
   schedules: number;
   steps: number;
+  /** Not all schedules up to the bound were tried. */
+  isCut: boolean;
   /** Of the first schedule that went wrong. */
   failure?: string;
   /** That schedule, in short. */
@@ -21,9 +23,13 @@ export interface ExploreOptions {
   seed: number;
 }
 
-/** Runs schedules until one fails. What it found, it has seen twice: a failure is replayed before it is told. */
+/**
+ * Runs schedules until one fails: first those without preemption, then those with up to one, and so on, so that
+ * what is found needs as few as can be. (The few that a lower bound has are run again.) A failure is replayed
+ * before it is told.
+ */
 export function explore(stage: Stage, { preemptions, most, schedules, seed }: ExploreOptions): Explored {
-  const result: Explored = { schedules: 0, steps: 0 };
+  const result: Explored = { schedules: 0, steps: 0, isCut: false };
   const isFine = (outcome: Outcome): boolean => {
     result.schedules++;
     result.steps += outcome.steps;
@@ -34,9 +40,12 @@ export function explore(stage: Stage, { preemptions, most, schedules, seed }: Ex
     if (again !== outcome.failure) result.failure += ` (found "${again}" when replayed)`;
     return false;
   };
-  const enumeration = new Enumeration(preemptions);
-  for (let more = preemptions >= 0; more && result.schedules < most; more = enumeration.next()) {
-    if (!isFine(stage.run(enumeration))) return result;
+  for (let bound = 0; bound <= preemptions; bound++) {
+    const enumeration = new Enumeration(bound);
+    do {
+      if (result.schedules >= most) result.isCut = true;
+      else if (!isFine(stage.run(enumeration))) return result;
+    } while (!result.isCut && enumeration.next());
   }
   const drawn = new Drawn(seed);
   for (let i = 0; i < schedules; i++) {

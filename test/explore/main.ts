@@ -81,7 +81,8 @@ async function main({ only, planted, replay, ...options }: Options): Promise<num
     total.structures++;
     total.schedules += result.schedules;
     const speed = `${Math.round(result.schedules / seconds)} schedules/s, ${result.steps} steps`;
-    console.log(`${scenario.padEnd(12)} ${String(result.schedules).padStart(8)} schedules, ${speed}`);
+    const cut = result.isCut ? `, stopped at --most ${options.most}` : '';
+    console.log(`${scenario.padEnd(12)} ${String(result.schedules).padStart(8)} schedules, ${speed}${cut}`);
     if (result.failure === undefined) continue;
     total.failures++;
     const which = bug ? `--planted ${bug.name}` : `--only ${scenario}`;
@@ -95,7 +96,7 @@ async function main({ only, planted, replay, ...options }: Options): Promise<num
 
 function replayed(stage: Stage, decisions: readonly number[]): Explored {
   const { steps, failure } = stage.run(new Told(decisions));
-  return { schedules: 1, steps, failure, schedule: printDecisions(decisions) };
+  return { schedules: 1, steps, isCut: false, failure, schedule: printDecisions(decisions) };
 }
 
 function unknown(found: string, what: string, names: readonly string[]): Error {

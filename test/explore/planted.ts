@@ -32,7 +32,7 @@ export const PLANTED: readonly Planted[] = [
       find: 'if (moves == firstMoves || tries == MOST_TRIES) return NONE;',
       replace: 'if (moves == moves) return NONE;',
     },
-    within: { all: 60000, drawn: 500 },
+    within: { all: 5000, drawn: 500 },
   },
   {
     name: 'entry-cleared-before-it-is-stored',
@@ -42,7 +42,7 @@ export const PLANTED: readonly Planted[] = [
       find: 'atomic.store<u64>(to, load<u64>(from));',
       replace: 'const entry = load<u64>(from); atomic.store<u64>(from, 0); atomic.store<u64>(to, entry);',
     },
-    within: { all: 60000, drawn: 3000 },
+    within: { all: 5000, drawn: 3000 },
   },
   {
     name: 'published-before-linked',
@@ -115,6 +115,6 @@ export const PLANTED: readonly Planted[] = [
       find: 'const both: u64 = 0x100000001;',
       replace: 'const both: u64 = 1;',
     },
-    within: { all: 20000, drawn: 100 },
+    within: { all: 5000, drawn: 100 },
   },
 ];

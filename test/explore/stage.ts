@@ -7,13 +7,13 @@
  *                                       │                 │
  *     thread 1                          └──step──step──▶ turn ─ ─ unwound ─ ─ ─
  *
- * Each thread is an instance of the module over one memory. Before every step it calls `turn`; when another
- * thread is to go next the instance's calls are unwound onto a stack of its own in the memory, and rewound
- * when its turn comes again. A thread that goes on is not unwound, so most steps cost one call.
+ * Before every step a thread calls `turn`, and when another is to go next it is suspended (`actor.ts`). A
+ * thread that goes on is not, so most steps cost one call.
  */
 import { type Arena, createArena, regionAddress } from '../../src/datapath.ts';
+import { Actor, STACKS } from './actor.ts';
 import { compileScenario, type Edit } from './compile.ts';
-import { ATOMIC, COPY, EXCHANGE, READ, WAIT } from './instrument.ts';
+import { COPY } from './instrument.ts';
 
 /** Decides who goes next, whenever more than one thread can. */
 export interface Schedule {
@@ -29,82 +29,47 @@ export interface Outcome {
   failure?: string;
 }
 
-interface ScenarioExports {
-  setUp(): void;
-  check?(): void;
-  attach(thread: number): void;
-  asyncify_start_unwind(stack: number): void;
-  asyncify_stop_unwind(): void;
-  asyncify_start_rewind(stack: number): void;
-  asyncify_stop_rewind(): void;
-  asyncify_get_state(): number;
-  [thread: `thread${number}`]: () => void;
-}
-
-interface Actor {
-  exports: ScenarioExports;
-  body: () => void;
-  /** Address of the memory that its calls are unwound to. */
-  stack: number;
-  /** It has been unwound and not rewound since. */
-  suspended: boolean;
-  /** The step that it stopped before. */
-  kind: number;
-  /** Words it has read since anybody last wrote, as address and times. */
-  reads: Map<number, number>;
-  /** `writes` at its last read. */
-  sawWrites: number;
-  /** It reads a word over and over, and nobody has written since. */
-  spins: boolean;
-  /** The word on which it sleeps; 0: it does not. */
-  parkedAt: number;
-}
-
 const MOST_THREADS = 4;
-const SCRATCH_BYTES = 256 * 1024;
+const SCRATCH_BYTES = 16 * 1024;
 
-/** Below the arena's map and above the module's constants. */
-const STACKS = 0x8000;
-const STACK_BYTES = 0x2000;
-
-/** So many reads of a word that nobody has written since count as waiting for it. */
-const SPIN_READS = 3;
 /** So many steps of waiting threads, taken in turn, when all wait, make a deadlock. */
 const MOST_STUCK = 200;
 /** So many steps make a run that does not end. */
 const MOST_STEPS = 20_000;
 
-const UNWINDING = 1;
+/** Instead of a thread's number: `setUp` or `check` runs, and nothing is a step. */
 const ALONE = -1;
 
 const bit = (thread: number): number => 1 << thread;
 
-/** Of `threads`, the one whose turn it is after `current`; they take turns. As a bit. */
+/** Of `threads`, the one whose turn it is after `current`, as a bit. */
 function after(threads: number, current: number): number {
   const later = threads & ~(bit(current + 1) - 1);
-  const of = later === 0 ? threads : later;
-  return of & -of;
+  const from = later === 0 ? threads : later;
+  return from & -from;
 }
 
 export class Stage {
   readonly name: string;
   readonly #arena: Arena;
   readonly #u8: Uint8Array;
-  readonly #u32: Uint32Array;
   readonly #actors: readonly Actor[];
   /** For each word of the arena, whether a plain access is a step. */
   readonly #shared: Uint8Array;
-  /** What each declared piece of memory holds when a run begins. */
-  readonly #pieces: { at: number; bytes: Uint8Array }[] = [];
+  /** The memory that the scenario declares, and what it holds when a run begins. */
+  readonly #declared: { at: number; bytes: Uint8Array }[] = [];
+  /** All memory as it is when a run begins. */
   readonly #whole: Uint8Array;
 
   #schedule!: Schedule;
   #running = ALONE;
   #next = ALONE;
-  #done = 0;
+  /** Threads that have ended, bit by number. */
+  #ended = 0;
   #writes = 0;
   #steps = 0;
   #stuck = 0;
+  #stuckSince = 0;
   #decisions: number[] = [];
 
   /** Compiles a scenario, with a bug planted in it if `edit` says so, and sets it up. */
@@ -119,56 +84,29 @@ export class Stage {
     this.#arena = createArena(module, limits, 1);
     const { buffer } = this.#arena.memory;
     this.#u8 = new Uint8Array(buffer);
-    this.#u32 = new Uint32Array(buffer);
     this.#shared = new Uint8Array(buffer.byteLength >> 2);
-    this.#changes(regionAddress(this.#arena, 'queues'), SCRATCH_BYTES, false);
-    this.#actors = this.#makeActors();
+    this.#declare(regionAddress(this.#arena, 'queues'), SCRATCH_BYTES, false);
+    const actors = Array.from({ length: MOST_THREADS }, (_, thread) => this.#actor(thread));
+    this.#actors = actors.filter(({ hasPart }) => hasPart);
+    if (this.#actors.length < 2) throw new Error(`${name}: expected thread0, thread1 and at most two more`);
     this.#actors[0]!.exports.setUp();
-    for (const piece of this.#pieces) piece.bytes = this.#u8.slice(piece.at, piece.at + piece.bytes.length);
+    for (const piece of this.#declared) piece.bytes = this.#u8.slice(piece.at, piece.at + piece.bytes.length);
     this.#whole = this.#u8.slice();
   }
 
-  #makeActors(): Actor[] {
-    const actors: Actor[] = [];
-    for (let thread = 0; thread < MOST_THREADS; thread++) {
-      const instance = new WebAssembly.Instance(this.#arena.module, {
-        env: {
-          memory: this.#arena.memory,
-          abort: (message: number, file: number, line: number) => {
-            throw new Error(`${this.#text(message)} (${this.#text(file)}:${line})`);
-          },
-        },
-        explore: {
-          turn: (kind: number, address: number) => this.#turn(thread, kind, address),
-          wrote: () => this.#writes++,
-          park: (address: number) => this.#park(thread, address),
-          wake: (address: number, count: number) => this.#wake(address, count),
-          shares: (at: number, bytes: number) => this.#changes(at, bytes, true),
-          changes: (at: number, bytes: number) => this.#changes(at, bytes, false),
-        },
-      });
-      const exports = instance.exports as unknown as ScenarioExports;
-      const body = exports[`thread${thread}`];
-      if (!body) break;
-      exports.attach(thread);
-      actors.push({
-        exports,
-        body,
-        stack: STACKS + thread * STACK_BYTES,
-        suspended: false,
-        kind: READ,
-        reads: new Map(),
-        sawWrites: 0,
-        spins: false,
-        parkedAt: 0,
-      });
-    }
-    if (actors.length < 2) throw new Error(`${this.name}: found ${actors.length} threads, expected 2 to 4`);
-    return actors;
+  #actor(thread: number): Actor {
+    return new Actor(this.#arena, thread, {
+      turn: (kind, address) => this.#turn(thread, kind, address),
+      wrote: () => this.#writes++,
+      park: (address) => this.#park(thread, address),
+      wake: (address, count) => this.#wake(address, count),
+      shares: (at, bytes) => this.#declare(at, bytes, true),
+      changes: (at, bytes) => this.#declare(at, bytes, false),
+    });
   }
 
-  #changes(at: number, bytes: number, shared: boolean): void {
-    this.#pieces.push({ at, bytes: new Uint8Array(bytes) });
+  #declare(at: number, bytes: number, shared: boolean): void {
+    this.#declared.push({ at, bytes: new Uint8Array(bytes) });
     if (shared) this.#shared.fill(1, at >> 2, (at + bytes + 3) >> 2);
   }
 
@@ -190,9 +128,8 @@ export class Stage {
   /** @throws Error when a run has changed memory that the scenario does not declare. */
   checkDeclared(): void {
     this.#restore();
-    const at = this.#u8.findIndex(
-      (byte, i) => byte !== this.#whole[i] && !(i >= STACKS && i < STACKS + MOST_THREADS * STACK_BYTES),
-    );
+    const isStack = (at: number): boolean => at >= STACKS.from && at < STACKS.to;
+    const at = this.#u8.findIndex((byte, i) => byte !== this.#whole[i] && !isStack(i));
     if (at < 0) return;
     const region = this.#arena.regions.findLast(({ address }) => address <= at)?.name ?? 'ArenaMap';
     throw new Error(
@@ -201,112 +138,72 @@ export class Stage {
   }
 
   #restore(): void {
-    for (const { at, bytes } of this.#pieces) this.#u8.set(bytes, at);
-    for (const actor of this.#actors) {
-      actor.suspended = false;
-      actor.spins = false;
-      actor.parkedAt = 0;
-      actor.reads.clear();
-    }
-    this.#done = 0;
+    for (const { at, bytes } of this.#declared) this.#u8.set(bytes, at);
+    for (const actor of this.#actors) actor.reset();
+    this.#ended = 0;
     this.#writes = 0;
     this.#steps = 0;
     this.#stuck = 0;
+    this.#stuckSince = 0;
     this.#decisions = [];
   }
 
   #interleave(): void {
     const all = bit(this.#actors.length) - 1;
     this.#next = this.#choose(ALONE);
-    while (this.#done !== all) {
+    while (this.#ended !== all) {
       this.#running = this.#next;
-      const actor = this.#actors[this.#running]!;
-      if (actor.suspended) actor.exports.asyncify_start_rewind(actor.stack);
-      actor.body();
-      if (actor.exports.asyncify_get_state() === UNWINDING) {
-        actor.exports.asyncify_stop_unwind();
-      } else {
-        this.#done |= bit(this.#running);
-        if (this.#done !== all) this.#next = this.#choose(this.#running);
-      }
+      if (!this.#actors[this.#running]!.goOn()) continue;
+      this.#ended |= bit(this.#running);
+      if (this.#ended !== all) this.#next = this.#choose(this.#running);
     }
     this.#running = ALONE;
   }
 
-  /** Thread `thread` is about to access `address`. */
+  /** A thread is about to do a step, or to go on with the one that it was suspended before. */
   #turn(thread: number, kind: number, address: number): void {
     if (this.#running === ALONE) return;
     if (kind < COPY && !this.#shared[address >>> 2]) return;
     const actor = this.#actors[thread]!;
-    if (actor.suspended) {
-      actor.suspended = false;
-      actor.exports.asyncify_stop_rewind();
+    if (actor.isSuspended) {
+      actor.resume();
     } else {
       if (++this.#steps > MOST_STEPS) throw new Error(`found no end after ${MOST_STEPS} steps`);
-      this.#noteRead(actor, kind, address);
-      actor.kind = kind & ~ATOMIC;
+      actor.about(kind, address, this.#writes);
       this.#next = this.#choose(thread);
-      if (this.#next !== thread) return this.#suspend(actor);
+      if (this.#next !== thread) return actor.suspend();
     }
-    if (actor.kind !== READ && actor.kind !== EXCHANGE && actor.kind !== WAIT) this.#writes++;
+    if (actor.writes) this.#writes++;
   }
 
-  #suspend(actor: Actor): void {
-    actor.suspended = true;
-    this.#u32[actor.stack >> 2] = actor.stack + 8;
-    this.#u32[(actor.stack >> 2) + 1] = actor.stack + STACK_BYTES;
-    actor.exports.asyncify_start_unwind(actor.stack);
-  }
-
-  #noteRead(actor: Actor, kind: number, address: number): void {
-    if (actor.sawWrites !== this.#writes) {
-      actor.reads.clear();
-      actor.sawWrites = this.#writes;
-      this.#stuck = 0;
-    }
-    actor.spins = false;
-    if (kind !== ATOMIC + READ && kind !== ATOMIC + EXCHANGE) return;
-    const times = (actor.reads.get(address) ?? 0) + 1;
-    actor.reads.set(address, times);
-    actor.spins = times >= SPIN_READS;
-  }
-
-  /** The thread sleeps until somebody notifies this word. */
+  /** A thread sleeps until somebody notifies this word. */
   #park(thread: number, address: number): void {
     if (this.#running === ALONE) throw new Error('found a wait in setUp or check');
     const actor = this.#actors[thread]!;
-    if (actor.suspended) {
-      actor.suspended = false;
-      actor.exports.asyncify_stop_rewind();
-      return;
-    }
+    if (actor.isSuspended) return actor.resume();
     actor.parkedAt = address;
     this.#next = this.#choose(thread);
-    this.#suspend(actor);
+    actor.suspend();
   }
 
   #wake(address: number, count: number): number {
-    let woken = 0;
-    for (const actor of this.#actors) {
-      if (actor.parkedAt === address && woken < count >>> 0) {
-        actor.parkedAt = 0;
-        woken++;
-      }
-    }
-    return woken;
+    const woken = this.#actors.filter(({ parkedAt }) => parkedAt === address).slice(0, count >>> 0);
+    for (const actor of woken) actor.parkedAt = 0;
+    return woken.length;
   }
 
   /** Who goes next: asks the schedule if there is more than one who can. */
   #choose(current: number): number {
     let able = 0;
     let spinning = 0;
-    for (const [thread, actor] of this.#actors.entries()) {
-      if (this.#done & bit(thread) || actor.parkedAt !== 0) continue;
-      if (actor.spins && actor.sawWrites === this.#writes) spinning |= bit(thread);
+    for (let thread = 0; thread < this.#actors.length; thread++) {
+      const actor = this.#actors[thread]!;
+      if (this.#ended & bit(thread) || actor.parkedAt !== 0) continue;
+      if (actor.spins(this.#writes)) spinning |= bit(thread);
       else able |= bit(thread);
     }
     if (able === 0) {
-      if (spinning === 0 || ++this.#stuck > MOST_STUCK) throw new Error(`deadlock: ${this.#whoWaits()}`);
+      this.#checkStuck(spinning);
       able = after(spinning, current);
     }
     if ((able & (able - 1)) === 0) return 31 - Math.clz32(able);
@@ -315,21 +212,14 @@ export class Stage {
     return chosen;
   }
 
-  #whoWaits(): string {
-    return this.#actors
-      .flatMap(({ parkedAt, reads }, thread) => {
-        if (this.#done & bit(thread)) return [];
-        const [word] = parkedAt ? [parkedAt] : [...reads.keys()].slice(-1);
-        const how = parkedAt ? 'sleeps on' : 'waits for';
-        return [`thread ${thread} ${how} 0x${(word ?? 0).toString(16)}`];
-      })
-      .join(', ');
-  }
-
-  /** A string of the module: UTF-16, its length in bytes before it. */
-  #text(at: number): string {
-    if (at === 0) return 'an assertion does not hold';
-    const length = this.#u32[(at - 4) >> 2]!;
-    return Buffer.from(this.#u8.slice(at, at + length)).toString('utf16le');
+  /** Nobody can go on but those that spin: they may, for a while, until it is clear that none will write. */
+  #checkStuck(spinning: number): void {
+    if (this.#stuckSince !== this.#writes) this.#stuck = 0;
+    this.#stuckSince = this.#writes;
+    if (spinning !== 0 && ++this.#stuck <= MOST_STUCK) return;
+    const waiting = [...this.#actors.entries()].filter(([thread]) => !(this.#ended & bit(thread)));
+    throw new Error(
+      `deadlock: ${waiting.map(([thread, { waitsFor }]) => `thread ${thread} ${waitsFor}`).join(', ')}`,
+    );
   }
 }
