@@ -6,7 +6,7 @@
  * before, by one thread. Structures lie in memory that the arena keeps for ports, which are not there.
  */
 import { map, NONE } from './memory/arena';
-import { arrive, Barrier, format as formatBarrier } from './memory/barrier';
+import { arrive, BARRIER_STRIDE, Barrier, format as formatBarrier } from './memory/barrier';
 import { CuckooMap, find, format as formatMap, insert, remove } from './memory/cuckoo';
 import {
   ASLEEP_IN_WAIT,
@@ -17,8 +17,8 @@ import {
 } from './memory/doorbell';
 import { advance, enter } from './memory/epoch';
 import { acquire, release } from './memory/lock';
+import { format as formatQueue, MpscQueue, pop, push } from './memory/mpsc';
 import { give, POOL_FLOWS, take } from './memory/pool';
-import { format as formatQueue, pop, push, Queue } from './memory/queue';
 import { available, get, put, ringBetween } from './memory/ring';
 import { beginRead, copyOut, isWhole } from './memory/sequence';
 import { add } from './memory/tally';
@@ -59,8 +59,8 @@ function hashOf(number: u32): u32 {
 
 export function setUp(): void {
   formatBarrier(changetype<Barrier>(at(BARRIERS)), 0b1);
-  formatBarrier(changetype<Barrier>(at(BARRIERS) + 64), 0b11);
-  formatQueue(changetype<Queue>(at(QUEUE)), at(LINKS), 64);
+  formatBarrier(changetype<Barrier>(at(BARRIERS) + BARRIER_STRIDE), 0b11);
+  formatQueue(changetype<MpscQueue>(at(QUEUE)), at(LINKS), 64);
   formatMap(cuckooMap(), BUCKETS);
   for (let number: u32 = 0; number < ENTRIES; number++) insert(cuckooMap(), hashOf(number), number);
 }
@@ -112,8 +112,8 @@ export function cuckooChange(times: u32): void {
 }
 
 /** Hands a number through the queue: to itself, or from thread 0 to thread 1, which hands the record back. */
-export function queue(times: u32, threads: u32): void {
-  const q = changetype<Queue>(at(QUEUE));
+export function mpsc(times: u32, threads: u32): void {
+  const q = changetype<MpscQueue>(at(QUEUE));
   for (let i: u32 = 0; i < times; i++) {
     const number = i & (RECORDS - 1);
     const isTaken = at(LINKS) + ((<usize>number) << 6) + 4;
@@ -158,7 +158,7 @@ export function tally(times: u32): void {
 
 /** Passes a barrier of all threads. */
 export function barrier(times: u32, threads: u32): void {
-  const b = changetype<Barrier>(at(BARRIERS) + <usize>((threads - 1) << 6));
+  const b = changetype<Barrier>(at(BARRIERS) + <usize>((threads - 1) * BARRIER_STRIDE));
   for (let i: u32 = 0; i < times; i++) arrive(b, self.number);
 }
 

@@ -18,8 +18,8 @@ export {
 export { ring as ringDoorbell } from './memory/doorbell';
 export { advance, currentEpoch, enter } from './memory/epoch';
 export { acquire, release } from './memory/lock';
+export { format as formatQueue, pop, push } from './memory/mpsc';
 export { give, take } from './memory/pool';
-export { format as formatQueue, pop, push } from './memory/queue';
 export { available, get, put, ringBetween } from './memory/ring';
 export { beginRead, beginWrite, copyOut, endWrite, isWhole } from './memory/sequence';
 export { add, sumOf, tallyAt } from './memory/tally';

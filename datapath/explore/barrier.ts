@@ -1,6 +1,6 @@
 /** Barrier: two threads pass twice, a third is taken off it at any moment, as if it had died. */
 import { scratch, shares } from '../explore';
-import { arrive, Barrier, format, leave } from '../memory/barrier';
+import { arrive, BARRIER_STRIDE, Barrier, format, leave } from '../memory/barrier';
 import { self } from '../memory/thread';
 
 function barrier(): Barrier {
@@ -13,7 +13,7 @@ function comeTo(phase: u32): usize {
 }
 
 export function setUp(): void {
-  shares(scratch(), 64);
+  shares(scratch(), BARRIER_STRIDE);
   format(barrier(), 0b111);
 }
 

@@ -14,7 +14,7 @@ export const STRUCTURES = {
   epoch: 'begin a batch',
   'cuckoo-find': 'find one of 300,000 entries',
   'cuckoo-change': 'insert or remove, under a lock',
-  queue: 'push and take',
+  mpsc: 'push and take',
   ring: 'put and get',
   pool: 'take or give',
   tally: 'count',

@@ -3,8 +3,8 @@
  *
  *     npm run explore                                        all schedules with up to 2 preemptions
  *     npm run explore -- --schedules 100000 --seed 7         and so many more for each structure, drawn
- *     npm run explore -- --only queue --preemptions 3
- *     npm run explore -- --only queue --replay '0x12 1x3'    one schedule, as a failure printed it
+ *     npm run explore -- --only mpsc --preemptions 3
+ *     npm run explore -- --only mpsc --replay '0x12 1x3'    one schedule, as a failure printed it
  *     npm run explore -- --planted published-before-linked   a bug planted on purpose is found
  *
  * A structure comes under test by a scenario: one file, `datapath/explore/NAME.ts`, of which

@@ -46,12 +46,12 @@ export const PLANTED: readonly Planted[] = [
   },
   {
     name: 'published-before-linked',
-    scenario: 'queue',
+    scenario: 'mpsc',
     edit: {
-      file: 'datapath/memory/queue.ts',
+      file: 'datapath/memory/mpsc.ts',
       find: `  atomic.store<u32>(linkOf(queue, id), NOTHING);
-  const before = atomic.xchg<u32>(changetype<usize>(queue) + offsetof<Queue>('last'), id);`,
-      replace: `  const before = atomic.xchg<u32>(changetype<usize>(queue) + offsetof<Queue>('last'), id);
+  const before = atomic.xchg<u32>(changetype<usize>(queue) + offsetof<MpscQueue>('last'), id);`,
+      replace: `  const before = atomic.xchg<u32>(changetype<usize>(queue) + offsetof<MpscQueue>('last'), id);
   atomic.store<u32>(linkOf(queue, id), NOTHING);`,
     },
     within: { all: 500, drawn: 100 },

@@ -20,7 +20,7 @@
 import { NONE } from './arena';
 
 @unmanaged
-export class Queue {
+export class MpscQueue {
   last: u32; // the newest: an id
   pad4: u32;
   links: usize; // address of record 0's link. This and stride: written once, by `format`
@@ -35,7 +35,7 @@ export class Queue {
   stubNext: u32; // the stub's link
 }
 
-export const QUEUE_STRIDE: u32 = 128;
+export const MPSC_STRIDE: u32 = 128;
 
 // What a link names: nothing, the stub, or a number + 2.
 const NOTHING: u32 = 0;
@@ -43,7 +43,7 @@ const STUB: u32 = 1;
 const FIRST_ID: u32 = 2;
 
 /** Makes an empty queue of records whose links are `stride` bytes apart, record 0's at `links`. */
-export function format(queue: Queue, links: usize, stride: u32): void {
+export function format(queue: MpscQueue, links: usize, stride: u32): void {
   queue.last = STUB;
   queue.first = STUB;
   queue.stubNext = NOTHING;
@@ -51,24 +51,24 @@ export function format(queue: Queue, links: usize, stride: u32): void {
   queue.stride = stride;
 }
 
-function linkOf(queue: Queue, id: u32): usize {
-  if (id == STUB) return changetype<usize>(queue) + offsetof<Queue>('stubNext');
+function linkOf(queue: MpscQueue, id: u32): usize {
+  if (id == STUB) return changetype<usize>(queue) + offsetof<MpscQueue>('stubNext');
   return queue.links + <usize>((id - FIRST_ID) * queue.stride);
 }
 
-function pushId(queue: Queue, id: u32): void {
+function pushId(queue: MpscQueue, id: u32): void {
   atomic.store<u32>(linkOf(queue, id), NOTHING);
-  const before = atomic.xchg<u32>(changetype<usize>(queue) + offsetof<Queue>('last'), id);
+  const before = atomic.xchg<u32>(changetype<usize>(queue) + offsetof<MpscQueue>('last'), id);
   atomic.store<u32>(linkOf(queue, before), id);
 }
 
 /** Puts `number`, which is not in the queue, at its end. Any thread. What it wrote to the record before is seen. */
-export function push(queue: Queue, number: u32): void {
+export function push(queue: MpscQueue, number: u32): void {
   pushId(queue, number + FIRST_ID);
 }
 
 /** Takes the oldest number; NONE when there is none, or the next is being pushed. Consumer only. */
-export function pop(queue: Queue): u32 {
+export function pop(queue: MpscQueue): u32 {
   let id = queue.first;
   let next = atomic.load<u32>(linkOf(queue, id));
   if (id == STUB) {
@@ -79,7 +79,7 @@ export function pop(queue: Queue): u32 {
   }
   if (next == NOTHING) {
     // It looks like the last. If it is, the stub goes behind it, so that its link is free with it.
-    if (atomic.load<u32>(changetype<usize>(queue) + offsetof<Queue>('last')) != id) return NONE;
+    if (atomic.load<u32>(changetype<usize>(queue) + offsetof<MpscQueue>('last')) != id) return NONE;
     pushId(queue, STUB);
     next = atomic.load<u32>(linkOf(queue, id));
     if (next == NOTHING) return NONE;

@@ -1,14 +1,14 @@
 /** Queue: two threads push, one of them a number again once it was taken; a third takes. */
 import { scratch, shares } from '../explore';
 import { NONE } from '../memory/arena';
-import { format, pop, push, QUEUE_STRIDE, Queue } from '../memory/queue';
+import { format, MPSC_STRIDE, MpscQueue, pop, push } from '../memory/mpsc';
 
 // A record: its link, what its pusher wrote in it, and how often it was pushed and taken.
 const RECORDS: usize = 256;
 const RECORD: u32 = 16;
 
-function queue(): Queue {
-  return changetype<Queue>(scratch());
+function queue(): MpscQueue {
+  return changetype<MpscQueue>(scratch());
 }
 function written(number: u32): usize {
   return scratch() + RECORDS + <usize>(number * RECORD) + 4;
@@ -21,7 +21,7 @@ function taken(number: u32): usize {
 }
 
 export function setUp(): void {
-  shares(scratch(), QUEUE_STRIDE);
+  shares(scratch(), MPSC_STRIDE);
   shares(scratch() + RECORDS, 4 * RECORD);
   format(queue(), scratch() + RECORDS, RECORD);
 }
