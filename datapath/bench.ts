@@ -2,8 +2,8 @@
  * The module that `heddle bench memory` loads: for each structure that threads share, a loop over one
  * operation of it. Compiled to build/heddle-bench.wasm from the same sources.
  *
- * Every thread calls the same function, with how often and with how many threads there are. `setUp` is called once,
- * before, by one thread. Structures lie in memory that the arena keeps for ports, which are not there.
+ * Every thread calls the same function, with how often and with how many threads there are. `setUp` is called
+ * once, before, by one thread. Structures lie in memory that the arena keeps for ports, which are not there.
  */
 import { map, NONE } from './memory/arena';
 import { arrive, BARRIER_STRIDE, Barrier, format as formatBarrier } from './memory/barrier';

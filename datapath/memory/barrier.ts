@@ -1,8 +1,8 @@
 /**
  * Barrier: threads wait for each other until all members have arrived, as often as they like.
  *
- *     word 0..7   members (low 32 bits) | arrived (high 32 bits), bit by thread number
- *     word 8      phase: goes up by one each time that all have arrived
+ *     sets    members (low 32 bits) │ arrived (high 32 bits)     bit by thread number
+ *     phase   goes up by one each time that all have arrived
  *
  * Members and arrivals stand in one word, so that an arrival and a departure cannot miss each other: whichever
  * makes "all members have arrived" true clears the arrivals, moves the phase on and wakes the others.
@@ -55,7 +55,10 @@ export function leave(barrier: Barrier, thread: u32): void {
   }
 }
 
-/** Puts `to` in the place of `from`, or if that completes the phase, what begins the next; false: lost a race. */
+/**
+ * Puts `to` in the place of `from`, or if that completes the phase, what the next begins with; false, with
+ * nothing done, when another thread has changed the sets.
+ */
 function change(barrier: Barrier, from: u64, to: u64): bool {
   const members = <u32>to;
   const isComplete = <u32>(to >>> 32) == members;

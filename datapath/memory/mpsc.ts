@@ -1,8 +1,11 @@
 /**
  * Multi-producer, single-consumer queue of record numbers, linked through the records themselves.
  *
- *     line 0  last ─────────────────────────────────┐      producers swap
- *     line 1  first ──▶ [ 7 | next ]──▶ [ 3 | next ]──▶ [ 9 | 0 ]       consumer; stub
+ *     line 0   last ──────────────────────────────┐           producers swap it
+ *                                                 ▼
+ *              [ 7 │ next ]──▶ [ 3 │ next ]──▶ [ 9 │ 0 ]        links, in the records
+ *               ▲
+ *     line 1   first                                           the consumer's; and a stub, for when it is empty
  *
  * Why linked: a number is in the queue at most once at a time, so as many links as records are always enough,
  * and a push cannot find the queue full. (A ring of slots would need an answer for that.) A push is one swap
@@ -62,7 +65,10 @@ function pushId(queue: MpscQueue, id: u32): void {
   atomic.store<u32>(linkOf(queue, before), id);
 }
 
-/** Puts `number`, which is not in the queue, at its end. Any thread. What it wrote to the record before is seen. */
+/**
+ * Puts `number`, which is not in the queue, at its end. Any thread; what that wrote to the record before, the
+ * consumer sees.
+ */
 export function push(queue: MpscQueue, number: u32): void {
   pushId(queue, number + FIRST_ID);
 }
