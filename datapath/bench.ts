@@ -8,13 +8,7 @@
 import { map, NONE } from './memory/arena';
 import { arrive, BARRIER_STRIDE, Barrier, format as formatBarrier } from './memory/barrier';
 import { CuckooMap, find, format as formatMap, insert, remove } from './memory/cuckoo';
-import {
-  ASLEEP_IN_WAIT,
-  beginSleep,
-  endSleep,
-  ring as ringDoorbell,
-  sleepUntilRung,
-} from './memory/doorbell';
+import { beginSleep, endSleep, ring as ringDoorbell, sleepUntilRung } from './memory/doorbell';
 import { advance, enter } from './memory/epoch';
 import { acquire, release } from './memory/lock';
 import { format as formatQueue, MpscQueue, pop, push } from './memory/mpsc';
@@ -22,7 +16,7 @@ import { give, POOL_FLOWS, take } from './memory/pool';
 import { available, get, put, ringBetween } from './memory/ring';
 import { beginRead, copyOut, isWhole } from './memory/sequence';
 import { add } from './memory/tally';
-import { self } from './memory/thread';
+import { ASLEEP_IN_WAIT, self } from './memory/thread';
 
 export { attach } from './memory/thread';
 

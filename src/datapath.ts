@@ -46,7 +46,7 @@ interface Exports {
   hasWork(): number;
   beginSleep(how: number): number;
   endSleep(): void;
-  sleepUntilRung(rung: number, timeoutMs: number): void;
+  sleepUntilRung(rung: number, timeoutMs: number): number;
   dropAtPort(frame: number, port: number, reason: number): void;
   leave(): void;
   takeFrame(bytes: number): number;

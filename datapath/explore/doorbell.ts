@@ -1,8 +1,8 @@
 /** Doorbell: a thread sleeps when it finds nothing; two others give it work, and it must not sleep through. */
 import { changes, scratch, shares } from '../explore';
 import { map } from '../memory/arena';
-import { ASLEEP_IN_WAIT, beginSleep, endSleep, ring, sleepUntilRung } from '../memory/doorbell';
-import { THREAD_STRIDE } from '../memory/thread';
+import { beginSleep, endSleep, ring, sleepUntilRung } from '../memory/doorbell';
+import { ASLEEP_IN_WAIT, THREAD_STRIDE } from '../memory/thread';
 
 function work(): usize {
   return scratch();

@@ -14,11 +14,7 @@
  * sleep. A thread in `poll()` is woken by its eventfd, which takes a system call: the module notes it in
  * `wakeMask`, and the TypeScript of the thread that rang makes the call after the batch.
  */
-import { self, Thread, threadAt } from './thread';
-
-export const AWAKE: u32 = 0;
-export const ASLEEP_IN_POLL: u32 = 1;
-export const ASLEEP_IN_WAIT: u32 = 2;
+import { ASLEEP_IN_POLL, ASLEEP_IN_WAIT, AWAKE, self, Thread, threadAt } from './thread';
 
 /**
  * Announces that this thread is about to sleep, unless it finds work when it now looks once more. Returns what
@@ -30,9 +26,13 @@ export function beginSleep(how: u32): u32 {
   return rung;
 }
 
-/** Sleeps until somebody rings, or has since `beginSleep`, or for `timeoutMs`. */
-export function sleepUntilRung(rung: u32, timeoutMs: f64): void {
-  atomic.wait<u32>(changetype<usize>(self) + offsetof<Thread>('rung'), rung, <i64>(timeoutMs * 1e6));
+/** Sleeps until somebody rings, or has since `beginSleep`; false: `timeoutMs` have passed instead. */
+export function sleepUntilRung(rung: u32, timeoutMs: f64): bool {
+  const timeoutNs = <i64>(timeoutMs * 1e6);
+  return (
+    atomic.wait<u32>(changetype<usize>(self) + offsetof<Thread>('rung'), rung, timeoutNs) !=
+    AtomicWaitResult.TIMED_OUT
+  );
 }
 
 export function endSleep(): void {

@@ -43,6 +43,10 @@ export const MAX_PORTS: u32 = 256;
 export const THREAD_READY_PORTS: usize = 192;
 export const THREAD_STRIDE: u32 = 704; // 192 + 2 × MAX_PORTS
 
+export const AWAKE: u32 = 0;
+export const ASLEEP_IN_POLL: u32 = 1;
+export const ASLEEP_IN_WAIT: u32 = 2;
+
 export function threadAt(number: u32): Thread {
   return changetype<Thread>(map.threads + <usize>(number * THREAD_STRIDE));
 }

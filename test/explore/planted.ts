@@ -81,8 +81,10 @@ export const PLANTED: readonly Planted[] = [
     scenario: 'pool',
     edit: {
       file: 'datapath/memory/pool.ts',
-      find: "import { acquire, release } from './lock';",
-      replace: 'function acquire(lock: usize, thread: u32): void {}\nfunction release(lock: usize): void {}',
+      find: 'import { acquire, release',
+      replace: `function acquire(lock: usize, thread: u32): void {}
+function release(lock: usize): void {}
+import { acquire as acquireReally, release as releaseReally`,
     },
     within: { all: 10, drawn: 10 },
   },
