@@ -10,6 +10,7 @@
  * received = forwarded + dropped + on the way. For copies: copied = forwarded + dropped + on the way.
  */
 import { map } from './memory/arena';
+import { add, tallyAt } from './memory/tally';
 import { self } from './memory/thread';
 
 export const COUNT_RECEIVED: u32 = 0;
@@ -53,12 +54,8 @@ export class FlowCounters {
 }
 export const FLOW_COUNTERS_STRIDE: u32 = 32;
 
-function counter(which: u32): usize {
-  return map.counters + <usize>((self.number * COUNTERS + which) << 3);
-}
-
 export function count(which: u32, n: u64): void {
-  store<u64>(counter(which), load<u64>(counter(which)) + n);
+  add(tallyAt(map.counters, COUNTERS, self.number, which), n);
 }
 
 export function countDrop(reason: u32, isCopy: bool, n: u64): void {

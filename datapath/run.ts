@@ -5,6 +5,7 @@
 
 export { install, reclaim, remove, replace } from './flow/install';
 export { lookUpUncached } from './lookup';
+export { beginSleep, endSleep, sleepUntilRung } from './memory/doorbell';
 export { leave } from './memory/epoch';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';

@@ -7,10 +7,22 @@ export { execute } from './action/execute';
 export { cached, remember } from './flow/cache';
 export { classify } from './flow/classifier';
 export { hashKey } from './flow/hash';
-export { currentEpoch, enter } from './memory/epoch';
+export { arrive, format as formatBarrier, leave as leaveBarrier } from './memory/barrier';
+export {
+  find as findInMap,
+  findNext as findNextInMap,
+  format as formatMap,
+  insert as insertInMap,
+  remove as removeFromMap,
+} from './memory/cuckoo';
+export { ring as ringDoorbell } from './memory/doorbell';
+export { advance, currentEpoch, enter } from './memory/epoch';
 export { acquire, release } from './memory/lock';
+export { format as formatQueue, pop, push } from './memory/mpsc';
 export { give, take } from './memory/pool';
 export { available, get, put, ringBetween } from './memory/ring';
+export { beginRead, beginWrite, copyOut, endWrite, isWhole } from './memory/sequence';
+export { add, sumOf, tallyAt } from './memory/tally';
 export { fold, sum, update, updatePartial } from './packet/checksum';
 export { crc32c, crc32cZeros } from './packet/crc32c';
 export { copyFrame } from './packet/frame';

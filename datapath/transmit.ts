@@ -23,9 +23,10 @@ import {
   DROP_TRANSMIT_ERROR,
 } from './drop';
 import { map, NONE } from './memory/arena';
+import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
 import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
-import { noteHeld, noteReady, ring, self, THREAD_HELD_PORTS, THREAD_READY_PORTS } from './memory/thread';
+import { noteHeld, noteReady, self, THREAD_HELD_PORTS, THREAD_READY_PORTS } from './memory/thread';
 import { copyFrame, FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
 import {
   isUp,

@@ -71,6 +71,7 @@ step('compiling the datapath', 'build/datapath.stamp', 'build/heddle.wasm', ['da
   for (const [source, name] of [
     ['datapath/run.ts', 'build/heddle'],
     ['datapath/test.ts', 'build/heddle-test'],
+    ['datapath/bench.ts', 'build/heddle-bench'],
   ]) {
     const products = ['--outFile', `${name}.wasm`, '--textFile', `${name}.wat`];
     node('assemblyscript/bin/asc.js', source, ...products, ...ASC);

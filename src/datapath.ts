@@ -9,7 +9,6 @@ import { type Arena, regionAddress } from './arena.ts';
 import {
   ASLEEP_IN_POLL,
   ASLEEP_IN_WAIT,
-  AWAKE,
   BATCH_FRAMES,
   BATCH_KEYS,
   BATCH_PUNTS,
@@ -52,6 +51,9 @@ interface Exports {
   collect(): number;
   flush(): number;
   hasWork(): number;
+  beginSleep(how: number): number;
+  endSleep(): void;
+  sleepUntilRung(rung: number, timeoutMs: number): number;
   dropAtPort(frame: number, port: number, reason: number): void;
   leave(): void;
   takeFrame(bytes: number): number;
@@ -241,30 +243,28 @@ export class Datapath {
    * there is work after all.
    */
   beginPoll(): boolean {
-    return this.#beginSleep(ASLEEP_IN_POLL);
+    this.exports.beginSleep(ASLEEP_IN_POLL);
+    if (this.#hasNothing()) return true;
+    this.exports.endSleep();
+    return false;
   }
 
   endSleep(): void {
-    Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, AWAKE);
+    this.exports.endSleep();
   }
 
   /** Sleeps until rung or for `timeoutMs`, unless there is work. The thread has left its epoch. */
   wait(timeoutMs: number): void {
-    const rung = Atomics.load(this.i32, (this.#self + Thread.rung) >> 2);
-    if (this.#beginSleep(ASLEEP_IN_WAIT)) {
-      Atomics.wait(this.i32, (this.#self + Thread.rung) >> 2, rung, timeoutMs);
-    }
-    this.endSleep();
+    const rung = this.exports.beginSleep(ASLEEP_IN_WAIT);
+    if (this.#hasNothing()) this.exports.sleepUntilRung(rung, timeoutMs);
+    this.exports.endSleep();
   }
 
-  #beginSleep(how: number): boolean {
-    Atomics.store(this.i32, (this.#self + Thread.sleeping) >> 2, how);
-    if (!this.exports.hasWork() && !this.hasMail()) {
-      this.u64[this.#sleeps]!++;
-      return true;
-    }
-    this.endSleep();
-    return false;
+  /** Whether there is nothing to do, in which case that counts as a sleep. */
+  #hasNothing(): boolean {
+    if (this.exports.hasWork() || this.hasMail()) return false;
+    this.u64[this.#sleeps]!++;
+    return true;
   }
 
   /** Whether the control side has posted something since `takeMail`. */

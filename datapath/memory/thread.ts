@@ -2,18 +2,9 @@
  * What the arena knows of a thread: where it is in the epochs, whether it sleeps, and its small lists.
  *
  *     line 0    epoch                     this thread writes, atomically; reclaimers read (epoch.ts)
- *     line 1    sleeping, rung, mail      the doorbell (below); atomic
+ *     line 1    sleeping, rung, mail      atomic (doorbell.ts)
  *     line 2    nowMs … heldPorts         this thread alone, in the module and in TypeScript
  *     line 3 …  numbers of ports          the same: those that are ready, then those held up
- *
- * The doorbell. Before it sleeps a thread stores how it sleeps in `sleeping`, then looks once more for
- * work; whoever gives it work does so first and then reads `sleeping`. Both are sequentially consistent,
- * so one of the two sees the other. Work is frames in a ring to the thread, or `mail`, which the control
- * side sets and the thread clears.
- *
- * A thread that waits on `rung` reads it before it looks for work, so that a ring in between does not let it
- * sleep. A thread in `poll()` is woken by its eventfd, which takes a system call: the module notes it in
- * `wakeMask`, and the TypeScript of the thread that rang makes the call after the batch.
  */
 import { map } from './arena';
 
@@ -71,19 +62,6 @@ export function attach(number: u32): void {
   self = threadAt(number);
   self.number = number;
   self.random = ((load<u32>(map.hashSalts) ^ (number * 0x9e3779b1)) * 0x85ebca6b) | 1;
-}
-
-/** Wakes `number` if it sleeps; call after the work for it is visible. */
-export function ring(number: u32): void {
-  const thread = threadAt(number);
-  const address = changetype<usize>(thread);
-  const sleeping = atomic.load<u32>(address + offsetof<Thread>('sleeping'));
-  if (sleeping == ASLEEP_IN_POLL) {
-    self.wakeMask |= 1 << number;
-  } else if (sleeping == ASLEEP_IN_WAIT) {
-    atomic.add<u32>(address + offsetof<Thread>('rung'), 1);
-    atomic.notify(address + offsetof<Thread>('rung'), 1);
-  }
 }
 
 /** Notes that this thread has frames for a port, whoever owns it. */

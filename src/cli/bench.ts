@@ -1,8 +1,9 @@
 /** `heddle bench`: measures, and prints the figure. With --json, one row a line. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { benchClassifier, type ClassifierOptions, FLOWS, SUBTABLES } from '../bench/classifier.ts';
 import { benchForward, type ForwardOptions, FRAMES, type Measured, SIZES } from '../bench/forward.ts';
 import { median } from '../bench/median.ts';
+import { MemoryBench, STRUCTURES, type Structure, THREADS } from '../bench/memory.ts';
 import { print } from './stdout.ts';
 import { seconds, UsageError } from './usage.ts';
 
@@ -43,6 +44,14 @@ export function benchCommand(): Command {
     .option('--json', 'print one JSON object a line')
     .addHelpText('after', CLASSIFIER_HELP)
     .action(classifier);
+  bench
+    .command('memory')
+    .description('the structures that threads share: one operation, alone and between two threads')
+    .addOption(new Option('--only <name>', 'one structure').choices(Object.keys(STRUCTURES)))
+    .option('--seconds <seconds>', 'length of a round', seconds, 0.2)
+    .option('--rounds <n>', 'rounds, of which the median counts', whole(1, 1000), 3)
+    .option('--json', 'print one JSON object a line')
+    .action(memory);
   return bench;
 }
 
@@ -96,8 +105,35 @@ function describeClassified({ value, min, max, subtables, flows, bytesPerFlow }:
   return `median   ${what}: ${value.toFixed(1)} ns/packet (${min} to ${max}), ${bytesPerFlow} bytes a flow`;
 }
 
+interface MemoryOptions {
+  only?: Structure;
+  seconds: number;
+  rounds: number;
+  json?: boolean;
+}
+
+async function memory({ only, seconds, rounds, json }: MemoryOptions): Promise<void> {
+  const bench = new MemoryBench();
+  try {
+    for (const structure of only ? [only] : (Object.keys(STRUCTURES) as Structure[])) {
+      for (const threads of THREADS) {
+        const figures: number[] = [];
+        for (let i = 0; i < rounds; i++) figures.push(await bench.measure(structure, threads, seconds));
+        const figure = summarize(`memory-${structure}`, 'ns/operation', figures);
+        const one: Row = { ...figure, threads, rounds, operation: STRUCTURES[structure] };
+        await print(json ? JSON.stringify(one) : describeRow(one));
+      }
+    }
+  } finally {
+    await bench.end();
+  }
+}
+
 function row<Round>(name: string, unit: string, rounds: Round[], figure: (round: Round) => number): Row {
-  const figures = rounds.map(figure);
+  return summarize(name, unit, rounds.map(figure));
+}
+
+function summarize(name: string, unit: string, figures: number[]): Row {
   const [value, min, max] = [median(figures), Math.min(...figures), Math.max(...figures)].map(round3);
   return { name, value: value!, unit, min: min!, max: max! };
 }

@@ -61,11 +61,28 @@ test('bench classifier has a row for each number of subtables and of flows', asy
   for (const { value, bytesPerFlow } of rows) assert.ok(value > 0 && bytesPerFlow > 0);
 });
 
+test('bench memory prints what an operation costs one thread and two', async () => {
+  const { code, stdout } = await heddle('bench', 'memory', '--seconds', '0.001', '--rounds', '1', '--json')
+    .outcome;
+  assert.equal(code, 0);
+  const rows = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.equal(rows.length, 2 * 11);
+  for (const { name, value, unit, threads } of rows) {
+    assert.match(name, /^memory-/);
+    assert.equal(unit, 'ns/operation');
+    assert.ok(value > 0 && (threads === 1 || threads === 2));
+  }
+});
+
 const WRONG: readonly [args: string[], message: RegExp][] = [
-  [['bench', 'fly'], /^heddle: bench: found "fly", expected one of forward, classifier$/m],
+  [['bench', 'fly'], /^heddle: bench: found "fly", expected one of forward, classifier, memory$/m],
   [['bench', 'forward', '--flows', '0'], /Expected a whole number from 1 to 4096/],
   [['bench', 'forward', '--size', '63'], /Expected a whole number from 64 to 1518/],
   [['bench', 'forward', '--threads', 'two'], /Expected a whole number from 1 to 16/],
+  [['bench', 'memory', '--only', 'heap'], /Allowed choices are lock, sequence, /],
   [['bench', 'forward', '--speed', '1'], /unknown option '--speed'/],
 ];
 

@@ -15,6 +15,27 @@ interface StructureExports {
   get(ring: number): number;
   currentEpoch(): number;
   enter(): void;
+  advance(): void;
+  findInMap(map: number, hash: number): number;
+  findNextInMap(): number;
+  formatMap(map: number, buckets: number): void;
+  insertInMap(map: number, hash: number, number: number): number;
+  removeFromMap(map: number, hash: number, number: number): number;
+  formatQueue(queue: number, links: number, stride: number): void;
+  push(queue: number, number: number): void;
+  pop(queue: number): number;
+  formatBarrier(barrier: number, members: number): void;
+  arrive(barrier: number, thread: number): number;
+  leaveBarrier(barrier: number, thread: number): void;
+  beginWrite(sequence: number): void;
+  endWrite(sequence: number): void;
+  beginRead(sequence: number): number;
+  copyOut(to: number, payload: number, bytes: number): void;
+  isWhole(sequence: number, begun: number): number;
+  tallyAt(tallies: number, perThread: number, thread: number, which: number): number;
+  add(tally: number, n: bigint): void;
+  sumOf(tallies: number, perThread: number, threads: number, which: number): bigint;
+  ringDoorbell(thread: number): void;
 
   // Flows
   hashKey(key: number): number;
