@@ -19,6 +19,7 @@ export {
   packetRefused,
   packetSent,
 } from './port/packet';
+export { streamPoll, streamTransmit } from './port/stream';
 export { process } from './process';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

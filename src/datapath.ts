@@ -60,6 +60,8 @@ interface Exports {
   hostSent(port: number): void;
   memoryPoll(port: number): number;
   memoryTransmit(port: number): void;
+  streamPoll(port: number): number;
+  streamTransmit(port: number): void;
   xdpPoll(port: number): number;
   xdpTransmit(port: number): void;
   xdpBacklog(port: number): number;

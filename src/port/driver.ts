@@ -16,6 +16,10 @@ export async function createDriver(datapath: Datapath, spec: DriverSpec): Promis
       const { TrafficPort } = await import('./traffic.ts');
       return new TrafficPort(datapath, spec.number, spec.options);
     }
+    case 'stream': {
+      const { StreamPort } = await import('./stream.ts');
+      return new StreamPort(datapath, spec.number);
+    }
     case 'capture': {
       const { CapturePort } = await import('./capture.ts');
       return new CapturePort(datapath, spec);

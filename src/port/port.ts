@@ -18,6 +18,13 @@ export interface AfxdpOptions {
   mode: 'auto' | 'native' | 'generic';
 }
 
+/** Exactly one of `listen` and `connect`: a Unix path or HOST:PORT. */
+export interface StreamOptions {
+  listen?: string | undefined;
+  connect?: string | undefined;
+  mtu: number;
+}
+
 export interface CaptureOptions {
   /** File that frames come from, at the pace of their times. */
   read?: string | undefined;
@@ -42,6 +49,7 @@ export type DriverSpec =
   | { type: 'packet'; number: number; fd: number }
   | { type: 'afxdp'; number: number; fd: number; sender: number | undefined }
   | { type: 'traffic'; number: number; options: TrafficOptions }
+  | { type: 'stream'; number: number }
   | CaptureSpec;
 
 /** A port as the control side holds it. */
