@@ -15,6 +15,7 @@ export {
   packetArm,
   packetDisarm,
   packetFill,
+  packetRead,
   packetReceived,
   packetRefused,
   packetSent,

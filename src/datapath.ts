@@ -68,6 +68,7 @@ interface Exports {
   coalesce(port: number): number;
   packetArm(port: number): number;
   packetDisarm(port: number): void;
+  packetRead(port: number, message: number, bytes: number): void;
   packetReceived(port: number, messages: number): void;
   packetFill(port: number): number;
   packetSent(port: number, frames: number): void;

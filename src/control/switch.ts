@@ -105,6 +105,14 @@ async function openPort(port: PortConfig, config: Config, arena: Arena): Promise
       const sharing = config.ports.filter(({ type }) => type === 'afxdp').length;
       return openAfxdp(port.number, port, arena, Math.floor(config.limits.frames / 2 / sharing));
     }
+    case 'tap': {
+      const { openTap } = await import('../port/tap.ts');
+      return openTap(port.number, port, arena);
+    }
+    case 'stream': {
+      const { openStream } = await import('../port/stream.ts');
+      return openStream(port.number, port, arena, { wake() {}, onLink() {} });
+    }
     case 'traffic': {
       const { openTraffic } = await import('../port/traffic.ts');
       return openTraffic(port.number, trafficOptions(port, config));

@@ -16,6 +16,10 @@ export async function createDriver(datapath: Datapath, spec: DriverSpec): Promis
       const { TrafficPort } = await import('./traffic.ts');
       return new TrafficPort(datapath, spec.number, spec.options);
     }
+    case 'tap': {
+      const { TapPort } = await import('./tap.ts');
+      return new TapPort(datapath, spec.number, spec.fd);
+    }
     case 'stream': {
       const { StreamPort } = await import('./stream.ts');
       return new StreamPort(datapath, spec.number);

@@ -18,6 +18,17 @@ export interface AfxdpOptions {
   mode: 'auto' | 'native' | 'generic';
 }
 
+export interface TapOptions {
+  device: string;
+  /** Network namespace, as `ip netns` names it, that the device is moved to. */
+  namespace?: string | undefined;
+  /** What the device is given; undefined: left as it is. */
+  mtu?: number | undefined;
+  mac?: string | undefined;
+  /** With their prefix lengths. */
+  addresses: readonly string[];
+}
+
 /** Exactly one of `listen` and `connect`: a Unix path or HOST:PORT. */
 export interface StreamOptions {
   listen?: string | undefined;
@@ -50,6 +61,7 @@ export type DriverSpec =
   | { type: 'afxdp'; number: number; fd: number; sender: number | undefined }
   | { type: 'traffic'; number: number; options: TrafficOptions }
   | { type: 'stream'; number: number }
+  | { type: 'tap'; number: number; fd: number }
   | CaptureSpec;
 
 /** A port as the control side holds it. */
