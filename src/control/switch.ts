@@ -8,6 +8,7 @@ import {
   type ArenaLimits,
   createArena,
   loadModule,
+  noteMail,
   Observer,
   PortTable,
   RING_SLOTS,
@@ -111,7 +112,7 @@ async function openPort(port: PortConfig, config: Config, arena: Arena): Promise
     }
     case 'stream': {
       const { openStream } = await import('../port/stream.ts');
-      return openStream(port.number, port, arena, { wake() {}, onLink() {} });
+      return openStream(port.number, port, arena, { wake: () => noteMail(arena, 0), onLink() {} });
     }
     case 'traffic': {
       const { openTraffic } = await import('../port/traffic.ts');
