@@ -76,9 +76,10 @@ export interface Totals {
 export interface PortTotals {
   rxPackets: number;
   rxBytes: number;
-  rxDropped: number;
+  rxErrors: number;
   txPackets: number;
   txBytes: number;
+  txErrors: number;
   txDropped: number;
 }
 
@@ -132,9 +133,10 @@ export class Observer {
     return {
       rxPackets: sum(PortCounters.rxPackets),
       rxBytes: sum(PortCounters.rxBytes),
-      rxDropped: sum(PortCounters.rxDropped),
+      rxErrors: sum(PortCounters.rxErrors),
       txPackets: sum(PortCounters.txPackets),
       txBytes: sum(PortCounters.txBytes),
+      txErrors: sum(PortCounters.txErrors),
       txDropped: sum(PortCounters.txDropped),
     };
   }

@@ -22,7 +22,7 @@
  */
 import { BATCH, BATCH_SCRATCH, batch, setFrameIn } from '../batch';
 import { portCounters } from '../counters';
-import { DROP_TOO_LONG, DROP_TRANSMIT_QUEUE_FULL } from '../drop';
+import { DROP_PORT_CLOSED, DROP_TOO_LONG, DROP_TRANSMIT_QUEUE_FULL } from '../drop';
 import { NONE } from '../memory/arena';
 import { FRAME_PIECE, Frame, frameAt, giveFrame, MAX_LENGTH, makePlain, takeFrame } from '../packet/frame';
 import { VLAN_TAG } from '../packet/headers';
@@ -41,6 +41,7 @@ export class StreamQueue {
   news: u32;
   fault: u32; // not 0: there is one, atomic; `faultLength` is written before
   faultLength: u32;
+  isConnected: u32; // control's, atomic: frames for nobody are dropped as port_closed
   connection: u32;
   ready: u32;
 }
@@ -52,10 +53,6 @@ export const STREAM_OUTGOING: u32 = 135168;
 
 /** Bytes in front of each frame. */
 export const STREAM_LENGTH: u32 = 4;
-
-function queueOf(port: u32): StreamQueue {
-  return changetype<StreamQueue>(portAt(port).queue);
-}
 
 /** Copies `length` bytes out of the ring at `ring`, from the byte that is `at` in its count. */
 function copyOut(to: usize, ring: usize, at: u32, length: u32): void {
@@ -91,8 +88,7 @@ function raise(queue: StreamQueue): void {
  * Receives up to a batch and processes it. Returns how many frames that was. For want of a free frame bytes
  * stay where they are.
  */
-export function streamPoll(port: u32): u32 {
-  const queue = queueOf(port);
+export function streamPoll(port: u32, queue: StreamQueue): u32 {
   const ring = changetype<usize>(queue) + STREAM_INCOMING;
   if (isNew(queue)) return 0;
   const head = atomic.load<u32>(changetype<usize>(queue) + offsetof<StreamQueue>('incomingHead'));
@@ -142,17 +138,18 @@ function receive(port: u32, i: u32, ring: usize, at: u32, length: u32): bool {
 }
 
 /** Puts the frames queued for the port, as packets with whole checksums, on their way to the socket. */
-export function streamTransmit(port: u32): void {
-  const queue = queueOf(port);
+export function streamTransmit(port: u32, queue: StreamQueue): void {
   const ring = changetype<usize>(queue) + STREAM_OUTGOING;
   const n = hostPrepare(port, true);
   const waiting = transmitQueue(port);
   const tail = atomic.load<u32>(changetype<usize>(queue) + offsetof<StreamQueue>('outgoingTail'));
+  const isConnected = atomic.load<u32>(changetype<usize>(queue) + offsetof<StreamQueue>('isConnected')) != 0;
   let head = queue.outgoingHead;
   for (let i: u32 = 0; i < n; i++) {
     const number = queued(waiting, i);
     const frame = frameAt(number);
-    if (isTooLong(frame, port)) refuse(number, port, DROP_TOO_LONG);
+    if (!isConnected) refuse(number, port, DROP_PORT_CLOSED);
+    else if (isTooLong(frame, port)) refuse(number, port, DROP_TOO_LONG);
     else if (STREAM_RING - (head - tail) < STREAM_LENGTH + frame.length) {
       refuse(number, port, DROP_TRANSMIT_QUEUE_FULL);
     } else {

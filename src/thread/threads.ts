@@ -54,11 +54,16 @@ class Thread {
     const reply = this.#last.then(() => {
       const answered = this.#reply();
       this.#mail.postMessage(request);
-      if (noteMail(this.#arena, this.#number)) ringDoorbell(this.#doorbell!);
+      this.ring();
       return answered;
     });
     this.#last = reply.catch(() => {});
     return reply;
+  }
+
+  /** Wakes the thread if it sleeps, and has it look for mail. */
+  ring(): void {
+    if (noteMail(this.#arena, this.#number)) ringDoorbell(this.#doorbell!);
   }
 
   async #reply(): Promise<HandlerReply> {
@@ -118,6 +123,26 @@ export class Threads implements Engine {
 
   ask(request: HandlerRequest): Promise<HandlerReply> {
     return this.#handler.ask({ type: 'handler', request });
+  }
+
+  async attach(thread: number, driver: DriverSpec): Promise<void> {
+    await this.#datapaths[thread]!.ask({ type: 'attach', driver });
+  }
+
+  async detach(thread: number, number: number): Promise<void> {
+    await this.#datapaths[thread]!.ask({ type: 'detach', number });
+  }
+
+  async release(thread: number, number: number): Promise<void> {
+    await this.#datapaths[thread]!.ask({ type: 'release', number });
+  }
+
+  ring(thread: number): void {
+    this.#datapaths[thread]!.ring();
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'settle' })));
   }
 
   /** Nothing more comes in; then the handler works off its queue; then what it sent goes out. */

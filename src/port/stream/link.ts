@@ -16,18 +16,12 @@ import { removeStale, type StreamAddress } from './address.ts';
 /** A connection that could not be made or was lost is made again after this long. */
 const RETRY_MS = 500;
 
-export interface LinkEvents {
-  /** The peer is there, or has gone, and why. */
-  onLink(up: boolean, reason: string): void;
-  /** There is something for the port's thread to poll. */
-  wake(): void;
-}
-
 export class StreamLink {
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
   readonly #queue: number;
-  readonly #events: LinkEvents;
+  readonly #wake: () => void;
+  #absence = 'no peer yet';
   #server: Server | undefined;
   #retry: NodeJS.Timeout | undefined;
   #socket: Socket | undefined;
@@ -36,14 +30,23 @@ export class StreamLink {
   #saturated = false;
   #closed = false;
 
-  /** @param queue arena address of the port's queue */
-  constructor(arena: Arena, queue: number, events: LinkEvents) {
+  /**
+   * @param queue arena address of the queue's area
+   * @param wake called when there is something for the port's thread to poll
+   */
+  constructor(arena: Arena, queue: number, wake: () => void) {
     const { buffer } = arena.memory;
     this.#i32 = new Int32Array(buffer);
     this.#u8 = new Uint8Array(buffer);
     this.#queue = queue;
-    this.#events = events;
+    this.#wake = wake;
+    this.#u8.fill(0, queue, queue + STREAM_INCOMING); // another port's before
     this.#watch();
+  }
+
+  /** Why there is no peer; empty: there is one. */
+  get absence(): string {
+    return this.#absence;
   }
 
   /** Resolves when it listens. @throws Error when it cannot */
@@ -67,7 +70,7 @@ export class StreamLink {
     });
     socket.once('close', () => {
       if (this.#closed) return;
-      if (reason !== '' && !this.#socket) this.#events.onLink(false, reason);
+      if (reason !== '') this.#absence = reason;
       this.#retry = setTimeout(() => this.connect(address), RETRY_MS);
     });
     socket.connect({ ...address });
@@ -98,13 +101,15 @@ export class StreamLink {
     });
     socket.on('close', () => {
       this.#socket = undefined;
-      if (!this.#closed) this.#events.onLink(false, reason);
+      this.#absence = reason;
+      this.#store('isConnected', 0);
     });
     // The thread answers in `ready`; then `#pump` begins to read.
     this.#store('outgoingTail', this.#load('outgoingHead'));
     this.#store('connection', this.#load('connection') + 1);
-    this.#events.wake();
-    this.#events.onLink(true, '');
+    this.#absence = '';
+    this.#store('isConnected', 1);
+    this.#wake();
   }
 
   /** Looks after the rings whenever the thread says that there is news. */
@@ -144,7 +149,7 @@ export class StreamLink {
     this.#u8.set(whole, ring + first);
     this.#u8.set(taken.subarray(whole.length), ring);
     this.#store('incomingHead', head + taken.length);
-    if (taken.length > 0) this.#events.wake();
+    if (taken.length > 0) this.#wake();
     if (taken.length === bytes.length) {
       this.#socket?.resume();
       return;
