@@ -22,5 +22,6 @@ export {
 } from './port/packet';
 export { streamPoll, streamTransmit } from './port/stream';
 export { process } from './process';
+export { endPunt, puntCount } from './punt';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

@@ -27,6 +27,9 @@ import {
   FlowCounters,
   PORT_COUNTERS_STRIDE,
   PortCounters,
+  TALLIES,
+  TALLY_STRIDE,
+  Tally,
 } from './generated/layout.ts';
 
 /** The names people see for drop reasons, by number. */
@@ -91,6 +94,11 @@ export interface FlowTotals {
   tcpFlags: number;
 }
 
+export interface TallyTotals {
+  packets: number;
+  bytes: number;
+}
+
 export class Observer {
   readonly #arena: Arena;
   readonly #u64: BigUint64Array;
@@ -151,6 +159,18 @@ export class Observer {
       totals.bytes += Number(this.#u64[(row + FlowCounters.bytes) >> 3]!);
       totals.usedMs = Math.max(totals.usedMs, this.#f64[(row + FlowCounters.usedMs) >> 3]!);
       totals.tcpFlags |= this.#u32[(row + FlowCounters.tcpFlags) >> 2]!;
+    }
+    return totals;
+  }
+
+  /** What a tally has counted, ever. */
+  tally(tally: number): TallyTotals {
+    const at = regionAddress(this.#arena, 'tallies');
+    const totals = { packets: 0, bytes: 0 };
+    for (const t of this.#threads()) {
+      const row = at + (t * TALLIES + tally) * TALLY_STRIDE;
+      totals.packets += Number(this.#u64[(row + Tally.packets) >> 3]!);
+      totals.bytes += Number(this.#u64[(row + Tally.bytes) >> 3]!);
     }
     return totals;
   }
