@@ -17,10 +17,12 @@ export {
   packetArm,
   packetDisarm,
   packetFill,
+  packetRead,
   packetReceived,
   packetRefused,
   packetSent,
 } from './port/packet';
+export { streamPoll, streamTransmit } from './port/stream';
 export { process } from './process';
 export { endPunt, puntCount } from './punt';
 export { collect, dropAtPort, flush, hasWork } from './transmit';

@@ -73,6 +73,8 @@ interface Exports {
   hostSent(port: number): void;
   memoryPoll(port: number, queue: number): number;
   memoryTransmit(port: number, queue: number): void;
+  streamPoll(port: number, queue: number): number;
+  streamTransmit(port: number, queue: number): void;
   xdpPoll(port: number, queue: number): number;
   xdpTransmit(port: number, queue: number): void;
   xdpBacklog(queue: number): number;
@@ -80,6 +82,7 @@ interface Exports {
   coalesce(port: number): number;
   packetArm(queue: number): number;
   packetDisarm(queue: number): void;
+  packetRead(queue: number, message: number, bytes: number): void;
   packetReceived(port: number, queue: number, messages: number): void;
   packetFill(port: number, queue: number): number;
   packetSent(port: number, queue: number, frames: number): void;

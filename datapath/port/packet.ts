@@ -64,8 +64,8 @@ class OffloadHeader {
 }
 
 /** A slot: message, two vectors, offload header and control data in 256 bytes; frame numbers beside. */
-const SLOT: usize = 256;
-const VECTORS: usize = 64;
+export const PACKET_SLOT: u32 = 256;
+export const PACKET_VECTORS: u32 = 64;
 const OFFLOADS: usize = 96;
 const CONTROL: usize = 112;
 const CONTROL_SIZE: u64 = 64;
@@ -74,8 +74,8 @@ const FRAME_NUMBER: usize = 192;
 /** Offset from the record of the message arrays that the system calls take, and of their slots. */
 export const PACKET_RX: u32 = 4096;
 export const PACKET_TX: u32 = 12288;
-const PACKET_RX_SLOTS: u32 = 32768;
-const PACKET_TX_SLOTS: u32 = 65536;
+export const PACKET_RX_SLOTS: u32 = 32768;
+export const PACKET_TX_SLOTS: u32 = 65536;
 const PACKET_TX_BATCH: u32 = 64;
 
 const OFFLOAD_SIZE: u64 = 10;
@@ -92,11 +92,11 @@ function messageAt(queue: PacketQueue, array: u32, i: u32): Message {
 }
 
 function slotAt(queue: PacketQueue, slots: u32, i: u32): usize {
-  return changetype<usize>(queue) + slots + <usize>i * SLOT;
+  return changetype<usize>(queue) + slots + <usize>(i * PACKET_SLOT);
 }
 
 function aim(queue: PacketQueue, message: Message, slot: usize, data: usize, length: u32): void {
-  const vectors = slot + VECTORS;
+  const vectors = slot + PACKET_VECTORS;
   message.vector = queue.host + <u64>vectors;
   message.vectorCount = 2;
   store<u64>(vectors, queue.host + <u64>(slot + OFFLOADS));
@@ -137,6 +137,17 @@ export function packetReceived(port: u32, queue: PacketQueue, n: u32): void {
   takeOver(queue, n);
   if (kept != 0) process(port, kept);
   packetArm(queue);
+}
+
+/**
+ * What recvmmsg writes, for a device that is read a frame at a time: message `i` has got `length` bytes, offload
+ * header included, and no control data.
+ */
+export function packetRead(queue: PacketQueue, i: u32, length: u32): void {
+  const message = messageAt(queue, PACKET_RX, i);
+  message.length = length;
+  message.flags = 0;
+  message.controlLength = 0;
 }
 
 /** Moves the frames of the slots behind the first `n`, which nothing was received into, to the front. */

@@ -11,6 +11,9 @@ import { type ConfigFile, PORT_NAME } from './config-schema.ts';
 export type PortSection = ConfigFile['ports'][string];
 type Of<Type extends PortSection['type']> = Extract<PortSection, { type: Type }>;
 
+/** What can run on a virtual clock: nothing of what the port sees has one of its own. */
+const VIRTUAL = new Set(['traffic', 'capture']);
+
 /** A port on its way through the checks, and what has come before it. */
 interface Checked {
   readonly source: Source;
@@ -35,6 +38,7 @@ export function checkPorts(source: Source, sections: ConfigFile, numbers: Map<st
     const checked = { source, sections, name, number: numbers.get(name)!, owners, writers };
     problems.push(...checkNumber(checked), ...checkThread(checked, port));
     if (port.type === 'capture') problems.push(...checkCapture(checked, port));
+    if (port.type === 'stream') problems.push(...checkStream(checked, port));
     if (port.type === 'traffic') problems.push(...checkTraffic(checked, port));
   }
   return problems;
@@ -104,8 +108,8 @@ function* checkNumber(checked: Checked): Iterable<Problem> {
 function* checkThread(checked: Checked, port: PortSection): Iterable<Problem> {
   const { type, thread } = port;
   const { threads } = checked.sections;
-  if (threads === 'inline' && (type === 'packet' || type === 'afxdp')) {
-    const why = 'because with threads: inline the clock is virtual and the kernel’s is not';
+  if (threads === 'inline' && !VIRTUAL.has(type)) {
+    const why = 'because with threads: inline the clock is virtual and the world’s is not';
     yield wrong(checked, 'type', `traffic or capture, ${why}`);
   }
   const datapaths = threads === 'inline' ? 1 : threads.datapath;
@@ -138,6 +142,12 @@ function* checkCapture(checked: Checked, { read, write }: Of<'capture'>): Iterab
   const writer = writers.get(resolve(write));
   if (writer !== undefined) yield wrong(checked, 'write', `a file that ${writer} does not write`);
   writers.set(resolve(write), name);
+}
+
+function* checkStream({ source, name }: Checked, { listen, connect }: Of<'stream'>): Iterable<Problem> {
+  if ((listen === undefined) !== (connect === undefined)) return;
+  const found = listen === undefined ? 'a stream with neither' : 'both';
+  yield source.wrongValue(['ports', name], 'listen or connect', found);
 }
 
 function* checkTraffic(checked: Checked, port: Of<'traffic'>): Iterable<Problem> {

@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { MAX_FRAMES, MAX_PORTS } from '../datapath.ts';
+import { parseAddress, STREAM_ADDRESS } from '../port/stream/address.ts';
 import { oneOf, section, text, whole } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
@@ -49,16 +50,17 @@ const common = {
   thread: whole(1, MOST_DATAPATH_THREADS).optional(),
 };
 
-/** Of ports that are interfaces of the kernel: they may have several queues, and may be waited for. */
-const kernel = {
-  interface: interfaceName,
+/** Of ports that may have several queues. */
+const several = {
   queues: whole(1, MOST_DATAPATH_THREADS).optional(),
   threads: z
     .array(whole(1, MOST_DATAPATH_THREADS), { error: 'a list of datapath threads' })
     .min(1, { error: 'at least one thread' })
     .optional(),
-  wait: yesNo.default(false),
 };
+
+/** Of ports that are interfaces of the kernel, which may be waited for. */
+const kernel = { interface: interfaceName, ...several, wait: yesNo.default(false) };
 
 const packet = section({ type: z.literal('packet'), ...common, ...kernel });
 
@@ -68,6 +70,41 @@ const afxdp = section({
   ...kernel,
   mode: choice(['auto', 'native', 'generic']).default('auto'),
   queue: whole(0, 1023).default(0),
+});
+
+const mtu = whole(68, 65_521);
+
+const MAC = 'an Ethernet address for one station, such as 02:00:00:00:00:07';
+const mac = text(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i, MAC);
+
+const ADDRESS = 'an address with its prefix length, such as 10.0.0.7/24 or fd00::7/64';
+const address = z
+  .string({ error: ADDRESS })
+  .refine((value) => ipaddr.IPv4.isValidCIDRFourPartDecimal(value) || ipaddr.IPv6.isValidCIDR(value), {
+    error: ADDRESS,
+  });
+
+const tap = section({
+  type: z.literal('tap'),
+  ...common,
+  ...several,
+  device: interfaceName,
+  namespace: text(/^[^\s/]{1,255}$/, 'the name of a network namespace').optional(),
+  mtu: mtu.optional(),
+  mac: mac.optional(),
+  addresses: z.array(address, { error: 'a list of addresses' }).default([]),
+});
+
+const streamAddress = z
+  .string({ error: STREAM_ADDRESS })
+  .refine((value) => parseAddress(value) !== undefined, { error: STREAM_ADDRESS });
+
+const stream = section({
+  type: z.literal('stream'),
+  ...common,
+  listen: streamAddress.optional(),
+  connect: streamAddress.optional(),
+  mtu: mtu.default(1500),
 });
 
 const traffic = section({
@@ -96,9 +133,9 @@ const capture = section({
   loop: yesNo.default(false),
 });
 
-const PORT_TYPES = ['packet', 'afxdp', 'traffic', 'capture'];
+const PORT_TYPES = ['packet', 'afxdp', 'tap', 'stream', 'traffic', 'capture'];
 
-const port = z.discriminatedUnion('type', [packet, afxdp, traffic, capture], {
+const port = z.discriminatedUnion('type', [packet, afxdp, tap, stream, traffic, capture], {
   error: (issue) => (issue.note ? oneOf(PORT_TYPES) : 'a mapping with type'),
 });
 

@@ -25,12 +25,20 @@ type Settled = { name: string; number: number; queues: number; threads?: number[
 
 export type PacketConfig = Extract<PortSection, { type: 'packet' }> & Settled;
 export type AfxdpConfig = Extract<PortSection, { type: 'afxdp' }> & Settled;
+export type TapConfig = Extract<PortSection, { type: 'tap' }> & Settled;
+export type StreamConfig = Extract<PortSection, { type: 'stream' }> & Settled;
 export type CaptureConfig = Extract<PortSection, { type: 'capture' }> & Settled;
 /** `peers`: names of the traffic ports that its hosts talk to. */
 export type TrafficConfig = Extract<PortSection, { type: 'traffic' }> &
   Settled & { seed: number; peers: string[] };
 
-export type PortConfig = PacketConfig | AfxdpConfig | TrafficConfig | CaptureConfig;
+export type PortConfig =
+  | PacketConfig
+  | AfxdpConfig
+  | TapConfig
+  | StreamConfig
+  | TrafficConfig
+  | CaptureConfig;
 
 /** A configuration in which everything is decided and every reference holds. */
 export interface Config {

@@ -104,6 +104,7 @@ export class Ports {
       kernelFrames: new KernelFrames(config.limits.frames, planned),
       // With threads: inline nothing depends on when it runs.
       epochMs: config.threads === 'inline' ? 0 : Date.now(),
+      ring: (number) => this.#ring(number),
     };
   }
 
@@ -231,7 +232,7 @@ export class Ports {
         threads: threads.map((thread) => thread + 1),
         state: this.#table.isUp(config.number) ? 'up' : 'down',
         carrier: reason === '' && link.carrier,
-        reason,
+        reason: reason || link.absence || '',
         sinceSeconds: Math.round((Date.now() - sinceMs) / 1000),
         mtu: link.mtu,
         rxPackets: counted('rxPackets'),
@@ -263,6 +264,11 @@ export class Ports {
           watching = false;
         });
     }, WATCH_MS).unref();
+  }
+
+  #ring(number: number): void {
+    const threads = this.#entries.find(({ config }) => config.number === number)?.threads ?? [];
+    for (const thread of threads) this.#engine?.ring(thread);
   }
 
   #change<T>(work: () => Promise<T>): Promise<T> {

@@ -30,11 +30,13 @@ export interface PortContext {
   kernelFrames: KernelFrames;
   /** When the switch clock began, since 1970. */
   epochMs: number;
+  /** Has the threads of port `number` look at its queues. */
+  ring(number: number): void;
 }
 
 export interface PortType<Options extends PortBasics, Spec extends DriverSpec> {
   /** Control side: finds out that there can be such a port. No queue is open yet. @throws Error saying why not. */
-  open(options: Options, context: PortContext): Opening;
+  open(options: Options, context: PortContext): Opening | Promise<Opening>;
   /** Thread's side: drives a queue. */
   drive(datapath: Datapath, spec: Spec): Port;
 }
@@ -61,8 +63,9 @@ export interface Link {
   mtu: number;
   /** Longest frame that the port takes, in bytes from the Ethernet header on, a VLAN tag not counted. */
   maxLength: number;
-  /** Whether somebody is at the other end. */
+  /** Whether somebody is at the other end; why not, where more can be said than that. */
   carrier: boolean;
+  absence?: string;
 }
 
 /** A queue as the control side holds it. */

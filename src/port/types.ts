@@ -6,6 +6,8 @@ import type { DriverSpec, Port, PortBasics, PortContext, PortType } from './port
 const TYPES = {
   packet: () => import('./packet.ts'),
   afxdp: () => import('./afxdp.ts'),
+  tap: () => import('./tap.ts'),
+  stream: () => import('./stream.ts'),
   traffic: () => import('./traffic.ts'),
   capture: () => import('./capture.ts'),
 };
@@ -23,7 +25,7 @@ async function load(type: string): Promise<AnyType['portType']> {
 /** Opens a port of type `type` with all its queues. @throws Error saying why that cannot be. */
 export async function openPort(type: string, options: PortBasics, context: PortContext): Promise<OpenPort> {
   const { open } = await load(type);
-  return new OpenPort(open(options, context), options.queues);
+  return new OpenPort(await open(options, context), options.queues);
 }
 
 /** Makes the thread's side of a queue from what opening it told. */

@@ -35,7 +35,9 @@ export interface Libc {
   eventfd(initial: number, flags: number): number;
   read(fd: number, bytes: Pointer, length: number): number;
   write(fd: number, bytes: Pointer, length: number): number;
-  ioctl(fd: number, request: number, argument: Uint8Array): number;
+  readv(fd: number, vectors: Pointer, count: number): number;
+  writev(fd: number, vectors: Pointer, count: number): number;
+  ioctl(fd: number, request: number, argument: Pointer): number;
   if_nametoindex(name: string): number;
   syscall(number: number, a: number, b: Uint8Array, c: number): number;
   errno(): number;
@@ -57,6 +59,8 @@ const PROTOTYPES = {
   eventfd: 'int eventfd(uint32_t, int)',
   read: 'intptr_t read(int, void*, size_t)',
   write: 'intptr_t write(int, void*, size_t)',
+  readv: 'intptr_t readv(int, void*, int)',
+  writev: 'intptr_t writev(int, void*, int)',
   ioctl: 'int ioctl(int, ulong, void*)',
   if_nametoindex: 'uint32_t if_nametoindex(const char*)',
   syscall: 'long syscall(long, long, void*, long)',

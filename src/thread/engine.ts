@@ -16,6 +16,8 @@ export interface Engine {
   release(thread: number, number: number): Promise<void>;
   /** Resolves when every datapath thread has sent, or dropped, what others had put there for it. */
   settle(): Promise<void>;
+  /** Wakes datapath thread `thread` if it sleeps: there may be something to poll. */
+  ring(thread: number): void;
   /** Resolves when nothing more will happen by itself; rejects when a thread fails. */
   readonly finished: Promise<void>;
   /** Sends on what is queued and ends. */

@@ -69,6 +69,8 @@ export class Inline implements Engine {
     this.#forwarder.release(number);
   }
 
+  ring(): void {}
+
   async settle(): Promise<void> {
     this.#forwarder.settle(this.#nowMs);
   }

@@ -54,11 +54,16 @@ class Thread {
     const reply = this.#last.then(() => {
       const answered = this.#reply();
       this.#mail.postMessage(request);
-      if (noteMail(this.#arena, this.#number)) ringDoorbell(this.#doorbell!);
+      this.ring();
       return answered;
     });
     this.#last = reply.catch(() => {});
     return reply;
+  }
+
+  /** Wakes the thread if it sleeps, and has it look for mail. */
+  ring(): void {
+    if (noteMail(this.#arena, this.#number)) ringDoorbell(this.#doorbell!);
   }
 
   async #reply(): Promise<HandlerReply> {
@@ -130,6 +135,10 @@ export class Threads implements Engine {
 
   async release(thread: number, number: number): Promise<void> {
     await this.#datapaths[thread]!.ask({ type: 'release', number });
+  }
+
+  ring(thread: number): void {
+    this.#datapaths[thread]!.ring();
   }
 
   async settle(): Promise<void> {

@@ -89,12 +89,12 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
   [
     'a type that is nearly right',
     'ports:\n  alice:\n    type: packt\n',
-    'demo.yaml:3:11: ports.alice.type: found "packt", expected one of packet, afxdp, traffic, capture (did you mean packet?)',
+    'demo.yaml:3:11: ports.alice.type: found "packt", expected one of packet, afxdp, tap, stream, traffic, capture (did you mean packet?)',
   ],
   [
     'no type',
     'ports:\n  alice: { interface: eth0 }\n',
-    'demo.yaml:2:3: ports.alice.type: found nothing, expected one of packet, afxdp, traffic, capture',
+    'demo.yaml:2:3: ports.alice.type: found nothing, expected one of packet, afxdp, tap, stream, traffic, capture',
   ],
   [
     'an unknown section',

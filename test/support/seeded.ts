@@ -5,11 +5,11 @@ import { Random } from '../../src/port/traffic/random.ts';
 export { Random };
 
 /** A test's body that draws from `random`. */
-export function seeded(body: (random: Random) => void): () => void {
-  return () => {
+export function seeded(body: (random: Random) => void | Promise<void>): () => Promise<void> {
+  return async () => {
     const seed = Number(process.env.SEED ?? randomInt(2 ** 32));
     try {
-      body(new Random(seed));
+      await body(new Random(seed));
     } catch (error) {
       const how = `(repeat with SEED=${seed})`;
       if (error instanceof Error)
