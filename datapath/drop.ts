@@ -35,5 +35,6 @@ export const DROP_TRANSMIT_QUEUE_FULL: u32 = 23; // the port's own queue is full
 export const DROP_TRANSMIT_ERROR: u32 = 24; // the kernel refused the frame
 export const DROP_TOO_LONG: u32 = 25; // does not fit what the output port can carry
 export const DROP_PORT_CLOSED: u32 = 26; // the port went away while the frame was queued
+export const DROP_THREAD_DIED: u32 = 27; // the thread that had it in hand died
 
-export const DROP_REASONS: u32 = 27;
+export const DROP_REASONS: u32 = 28;

@@ -24,19 +24,32 @@ import { hashKey } from './flow/hash';
 import { Key } from './flow/key';
 import { map } from './memory/arena';
 import { enter } from './memory/epoch';
-import { put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
-import { frameAt } from './packet/frame';
+import { frameAt, passFrame } from './packet/frame';
 import { PARSED, parse } from './packet/parse';
+import { noteStage, now, STAGE_ACT, STAGE_LOOK_UP, STAGE_PARSE } from './stage';
 import { drop } from './transmit';
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
 export function process(port: u32, n: u32): void {
   enter();
   countReceived(port, n);
+  if (self.timing != 0) return processTimed(n);
   n = parseAll(n);
   lookUpAll(n);
   actAll(n);
+}
+
+function processTimed(n: u32): void {
+  const began = now();
+  const kept = parseAll(n);
+  const parsed = now();
+  lookUpAll(kept);
+  const found = now();
+  actAll(kept);
+  noteStage(STAGE_ACT, n, now() - found);
+  noteStage(STAGE_LOOK_UP, n, found - parsed);
+  noteStage(STAGE_PARSE, n, parsed - began);
 }
 
 function countReceived(port: u32, n: u32): void {
@@ -111,7 +124,7 @@ export function act(i: u32, flow: Flow): void {
 
 /** Third tier: hands the frame to the handler thread. */
 function upcall(number: u32): bool {
-  if (put(ringBetween(self.number, map.handlerThread), number)) return true;
+  if (passFrame(number, map.handlerThread)) return true;
   drop(number, DROP_UPCALL_QUEUE_FULL);
   return false;
 }

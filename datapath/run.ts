@@ -3,7 +3,7 @@
  * `src/datapath.ts` is the only caller.
  */
 
-export { install, reclaim, remove } from './flow/install';
+export { install, reclaim, remove, removeAll } from './flow/install';
 export { leave } from './memory/epoch';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';
@@ -20,5 +20,6 @@ export {
   packetSent,
 } from './port/packet';
 export { process } from './process';
+export { reclaimFlows, reclaimFrames, releaseLocks, reset, settle } from './reclaim';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

@@ -6,9 +6,9 @@ import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count, countDrop, portCounters
 import { DROP_BATCH_FULL, DROP_NO_SUCH_PORT, DROP_PORT_CLOSED, DROP_THREAD_QUEUE_FULL } from './drop';
 import { map } from './memory/arena';
 import { enter } from './memory/epoch';
-import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
+import { available, RING_SLOTS, ringBetween } from './memory/ring';
 import { noteReady, ring, self, THREAD_READY_PORTS } from './memory/thread';
-import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
+import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame, passFrame, receiveFrame } from './packet/frame';
 import { isUp, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from './port/port';
 
 /** Ends a frame that goes nowhere. */
@@ -69,10 +69,9 @@ export function flush(): u32 {
 
 function passOn(port: u32): void {
   const owner = portAt(port).owner;
-  const to = ringBetween(self.number, owner);
   const queue = transmitQueue(port);
   for (let i: u32 = 0; i < queue.count; i++) {
-    if (!put(to, queued(queue, i))) dropAtPort(queued(queue, i), port, DROP_THREAD_QUEUE_FULL);
+    if (!passFrame(queued(queue, i), owner)) dropAtPort(queued(queue, i), port, DROP_THREAD_QUEUE_FULL);
   }
   queue.count = 0;
   ring(owner);
@@ -90,7 +89,7 @@ export function collect(): u32 {
     const source = ringBetween(from, self.number);
     const n = min<u32>(available(source), RING_SLOTS / 4);
     for (let i: u32 = 0; i < n; i++) {
-      const number = get(source);
+      const number = receiveFrame(source);
       enqueueOwn(number, frameAt(number).port);
     }
     frames += n;

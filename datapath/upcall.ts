@@ -11,8 +11,9 @@ import { flowAt, flowNumber } from './flow/flow';
 import { KEY_SIZE } from './flow/key';
 import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
-import { available, get, ringBetween } from './memory/ring';
+import { available, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
+import { receiveFrame } from './packet/frame';
 import { act, parseAll } from './process';
 
 /** Takes up to a batch of misses, fairly from all threads, and parses them. Returns how many there are. */
@@ -24,7 +25,7 @@ export function takeMisses(): u32 {
     if (from == self.number) continue;
     const source = ringBetween(from, self.number);
     for (let i = min<u32>(min<u32>(available(source), share), BATCH - n); i > 0; i--) {
-      setFrameIn(n++, get(source));
+      setFrameIn(n++, receiveFrame(source));
     }
   }
   if (n != 0) {

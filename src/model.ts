@@ -119,6 +119,8 @@ export interface SwitchControl {
    */
   flows(command: FlowCommand, text: string): Promise<string[]>;
   summary(): Summary;
+  /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
+  kill(thread: number): Promise<string[]>;
   /** Resolves when nothing more will happen by itself: with `threads: inline`; rejects when a thread fails. */
   readonly finished: Promise<void>;
   /** Sends what is queued, then closes every port. */

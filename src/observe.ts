@@ -5,6 +5,7 @@
 import { type Arena, regionAddress } from './arena.ts';
 import * as layout from './generated/layout.ts';
 import {
+  AWAKE,
   COPIES_DROPPED,
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
@@ -17,8 +18,10 @@ import {
   COUNT_RECEIVED,
   COUNT_SEGMENTED,
   COUNT_SLEEPS,
+  COUNT_THREAD_RESTARTS,
   COUNT_UPCALLS,
   COUNT_UPCALLS_HANDLED,
+  COUNT_WAKE_UPS,
   COUNTERS,
   DROP_REASONS,
   DROPPED,
@@ -27,6 +30,11 @@ import {
   FlowCounters,
   PORT_COUNTERS_STRIDE,
   PortCounters,
+  STAGES,
+  STAGES_STRIDE,
+  StageTime,
+  THREAD_STRIDE,
+  Thread,
 } from './generated/layout.ts';
 
 /** The names people see for drop reasons, by number. */
@@ -48,6 +56,8 @@ const NAMED: Record<string, number> = {
   upcalls: COUNT_UPCALLS,
   upcallsHandled: COUNT_UPCALLS_HANDLED,
   sleeps: COUNT_SLEEPS,
+  wakeUps: COUNT_WAKE_UPS,
+  threadRestarts: COUNT_THREAD_RESTARTS,
   segmented: COUNT_SEGMENTED,
   joined: COUNT_JOINED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
@@ -65,12 +75,30 @@ export interface Totals {
   upcalls: number;
   upcallsHandled: number;
   sleeps: number;
+  /** Out of sleeps, by work that came. */
+  wakeUps: number;
+  /** How often the thread died and was started anew. */
+  threadRestarts: number;
   segmented: number;
   joined: number;
   checksumsCompleted: number;
   /** By reason, only those that occurred. */
   dropped: Record<string, number>;
   copiesDropped: Record<string, number>;
+}
+
+/** What a thread is about. */
+export interface ThreadState {
+  isAwake: boolean;
+  /** When its last round began, on the switch clock. */
+  roundMs: number;
+  /** When it started, and for how long it has had work since. */
+  startedMs: number;
+  busyMs: number;
+  /** Share of a recent second in which it had work. */
+  load: number;
+  /** By the numbers STAGE_…, of the batches that were timed. */
+  stages: { packets: number; ns: number }[];
 }
 
 export interface PortTotals {
@@ -95,12 +123,14 @@ export class Observer {
   readonly #u64: BigUint64Array;
   readonly #f64: Float64Array;
   readonly #u32: Uint32Array;
+  readonly #f32: Float32Array;
 
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#u64 = new BigUint64Array(arena.memory.buffer);
     this.#f64 = new Float64Array(arena.memory.buffer);
     this.#u32 = new Uint32Array(arena.memory.buffer);
+    this.#f32 = new Float32Array(arena.memory.buffer);
   }
 
   /** Of one thread, or summed over all. */
@@ -118,6 +148,23 @@ export class Observer {
       ...(named as unknown as Totals),
       dropped: byReason(DROPPED),
       copiesDropped: byReason(COPIES_DROPPED),
+    };
+  }
+
+  thread(thread: number): ThreadState {
+    const at = regionAddress(this.#arena, 'threads') + thread * THREAD_STRIDE;
+    const stages = regionAddress(this.#arena, 'stages') + thread * STAGES_STRIDE;
+    const f64 = (address: number) => this.#f64[address >> 3]!;
+    return {
+      isAwake: this.#u32[(at + Thread.sleeping) >> 2] === AWAKE,
+      roundMs: f64(at + Thread.nowMs),
+      startedMs: f64(at + Thread.startedMs),
+      busyMs: f64(at + Thread.busyMs),
+      load: this.#f32[(at + Thread.load) >> 2]!,
+      stages: Array.from({ length: STAGES }, (_, stage) => ({
+        packets: f64(stages + stage * StageTime.size + StageTime.packets),
+        ns: f64(stages + stage * StageTime.size + StageTime.ns),
+      })),
     };
   }
 

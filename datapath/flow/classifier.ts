@@ -81,6 +81,23 @@ export function subtableFor(mask: Key): u32 {
   return i;
 }
 
+/** The first flow of a bucket, for whoever goes over all flows; number + 1, 0 none. */
+export function firstIn(bucket: u32): u32 {
+  return load<u32>(map.buckets + ((<usize>bucket) << 2));
+}
+
+/** Says that all subtables are empty, while all threads stand still; then each flow is counted again. */
+export function emptySubtables(): void {
+  for (let i: u32 = 0; i < map.subtableCount; i++) {
+    subtableAt(i).flows = 0;
+    subtableAt(i).emptyEpoch = currentEpoch();
+  }
+}
+
+export function countAgain(flow: Flow): void {
+  subtableAt(flow.subtable).flows++;
+}
+
 /** Shows `flow`, whose key, mask, program and subtable are set, to the readers. Under the lock. */
 export function link(flow: Flow): void {
   flow.hash = hashMasked(flowKey(flow), maskOf(flow), flow.subtable);

@@ -9,7 +9,7 @@ import { advance, currentEpoch } from '../memory/epoch';
 import { acquire, release } from '../memory/lock';
 import { give, POOL_BLOCKS, POOL_FLOWS, take } from '../memory/pool';
 import { self } from '../memory/thread';
-import { find, link, NO_SUBTABLE, subtableFor, unlink } from './classifier';
+import { find, firstIn, link, NO_SUBTABLE, subtableFor, unlink } from './classifier';
 import {
   BLOCK_STRIDE,
   BLOCK_WORDS,
@@ -101,16 +101,22 @@ export function blockAt(number: u32): usize {
   return map.blocks + <usize>(number * BLOCK_STRIDE);
 }
 
+/** The block that the words at `at` go on in, or NONE. */
+export function nextBlock(at: usize): u32 {
+  for (let operation = load<u32>(at); operation != OP_END; operation = load<u32>(at)) {
+    if (operation == OP_NEXT) return load<u32>(at + 4);
+    at += (<usize>operationWords(operation)) << 2;
+  }
+  return NONE;
+}
+
 /** Gives back the blocks that the program at `at` goes on in. */
 function giveBlocks(at: usize): void {
-  for (let operation = load<u32>(at); operation != OP_END; operation = load<u32>(at)) {
-    if (operation == OP_NEXT) {
-      const block = load<u32>(at + 4);
-      at = blockAt(block);
-      give(self.number, POOL_BLOCKS, block);
-    } else {
-      at += (<usize>operationWords(operation)) << 2;
-    }
+  let block = nextBlock(at);
+  while (block != NONE) {
+    const next = nextBlock(blockAt(block));
+    give(self.number, POOL_BLOCKS, block);
+    block = next;
   }
 }
 
@@ -125,6 +131,13 @@ export function remove(number: u32): void {
   if (self.retiredTail == 0) self.retiredHead = number + 1;
   else flowAt(self.retiredTail - 1).nextRetired = number + 1;
   self.retiredTail = number + 1;
+}
+
+/** Hides every live flow: the handler that knew what they are for has died, and this is the next one. */
+export function removeAll(): void {
+  for (let i: u32 = 0; i <= map.bucketMask; i++) {
+    for (let first = firstIn(i); first != 0; first = firstIn(i)) remove(first - 1);
+  }
 }
 
 /** Gives back the flows that this thread retired at least two epochs ago. */

@@ -33,6 +33,7 @@ export class ArenaMap {
   poolCaches: usize;
   frameRecords: usize;
   queues: usize;
+  stages: usize;
   frames: usize;
   largeFrames: usize;
 

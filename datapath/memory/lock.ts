@@ -11,3 +11,8 @@ export function acquire(lock: usize, thread: u32): void {
 export function release(lock: usize): void {
   atomic.store<u32>(lock, 0);
 }
+
+/** Releases a lock if `thread`, which is dead, holds it; whether it did. */
+export function releaseAfter(lock: usize, thread: u32): bool {
+  return atomic.cmpxchg<u32>(lock, thread + 1, 0) == thread + 1;
+}

@@ -58,6 +58,17 @@ export function available(ring: Ring): u32 {
   return c.headSeen - c.tail;
 }
 
+/** How many values are in the ring; for whoever looks while both sides stand still. */
+export function waiting(ring: Ring): u32 {
+  return ring.head - consumer(ring).tail;
+}
+
+/** The value behind the `i` oldest ones; likewise. */
+export function peek(ring: Ring, i: u32): u32 {
+  const at = (consumer(ring).tail + i) & (RING_SLOTS - 1);
+  return load<u32>(changetype<usize>(ring) + SLOTS + ((<usize>at) << 2));
+}
+
 /** Takes the oldest value. Consumer only, and only when `available` said that there is one. */
 export function get(ring: Ring): u32 {
   const c = consumer(ring);

@@ -3,13 +3,15 @@
  *
  *     line 0    epoch                     this thread writes, atomically; reclaimers read (epoch.ts)
  *     line 1    sleeping, rung, mail      the doorbell (below); atomic
- *     line 2    nowMs … retiredTail       this thread alone, in the module and in TypeScript
+ *     line 2    nowMs … load              this thread alone, in the module and in TypeScript; others may look
  *     line 3 …  numbers of ready ports    the same
  *
  * The doorbell. Before it sleeps a thread stores how it sleeps in `sleeping`, then looks once more for
  * work; whoever gives it work does so first and then reads `sleeping`. Both are sequentially consistent,
  * so one of the two sees the other. Work is frames in a ring to the thread, or `mail`, which the control
- * side sets and the thread clears.
+ * side sets and the thread clears: MAIL_MESSAGE when its TypeScript has something to read, MAIL_HALT while it is
+ * to stand still between two rounds. It then says so in `sleeping` and waits on `mail` until that bit is gone.
+ * A thread that is not awake touches nothing of the arena but its doorbell and its sight of the rings.
  *
  * A thread that waits on `rung` reads it before it looks for work, so that a ring in between does not let it
  * sleep. A thread in `poll()` is woken by its eventfd, which takes a system call: the module notes it in
@@ -28,9 +30,9 @@ export class Thread {
   pad40: u64;
   pad48: u64;
   pad56: u64;
-  sleeping: u32; // AWAKE, ASLEEP_IN_POLL or ASLEEP_IN_WAIT
+  sleeping: u32; // AWAKE, ASLEEP_IN_POLL, ASLEEP_IN_WAIT or HALTED
   rung: u32; // what a thread ASLEEP_IN_WAIT waits on: goes up by one at each ring
-  mail: u32; // not 0: the control side has a message for this thread's TypeScript
+  mail: u32; // MAIL_…, bits that the control side sets
   pad76: u32;
   pad80: u64;
   pad88: u64;
@@ -44,6 +46,10 @@ export class Thread {
   readyPorts: u32; // ports for which this thread has queued frames: so many of the numbers below
   retiredHead: u32; // flows that wait for their epoch, oldest first; number + 1, 0 none
   retiredTail: u32;
+  timing: u32; // not 0: this batch is timed (stage.ts)
+  load: f32; // share of a recent second in which it had work
+  busyMs: f64; // time in which it had work, since it started
+  startedMs: f64; // by the switch clock
   // from line 3 on: MAX_PORTS × u16, the numbers of the ready ports
 }
 
@@ -55,6 +61,10 @@ export const THREAD_STRIDE: u32 = 704; // 192 + 2 × MAX_PORTS
 export const AWAKE: u32 = 0;
 export const ASLEEP_IN_POLL: u32 = 1;
 export const ASLEEP_IN_WAIT: u32 = 2;
+export const HALTED: u32 = 3;
+
+export const MAIL_MESSAGE: u32 = 1;
+export const MAIL_HALT: u32 = 2;
 
 export function threadAt(number: u32): Thread {
   return changetype<Thread>(map.threads + <usize>(number * THREAD_STRIDE));
@@ -67,6 +77,19 @@ export let self: Thread = changetype<Thread>(0);
 export function attach(number: u32): void {
   self = threadAt(number);
   self.number = number;
+}
+
+/** Forgets what a thread that died was about, in its place: it holds nothing, and stands still until it starts. */
+export function beginAgain(): void {
+  const address = changetype<usize>(self);
+  self.wakeMask = 0;
+  self.readyPorts = 0;
+  self.retiredHead = 0;
+  self.retiredTail = 0;
+  self.timing = 0;
+  atomic.store<u32>(address + offsetof<Thread>('epoch'), 0);
+  atomic.store<u32>(address + offsetof<Thread>('mail'), 0);
+  atomic.store<u32>(address + offsetof<Thread>('sleeping'), HALTED);
 }
 
 /** Wakes `number` if it sleeps; call after the work for it is visible. */

@@ -13,12 +13,17 @@
  * the thread before it wrote, because the ring's index was stored after that (ring.ts). `base` is written
  * once, before any thread attaches.
  *
+ * `holder` says who that is, for whoever tidies up after a thread that died (reclaim.ts); what a thread has
+ * lent to the kernel is still its own there. A thread writes it right after it has got the frame and right before
+ * it lets go of it: what is between two holders is nobody's.
+ *
  * Offloads mean what `struct virtio_net_hdr` means by them (virtio 1.2 §5.1.6): PARTIAL says that the
  * checksum at checksumStart + checksumOffset covers only the pseudo-header so far; segmentType other than
  * SEGMENT_NONE that the frame stands for several of at most segmentSize payload bytes each.
  */
 import { map, NONE } from '../memory/arena';
 import { give, POOL_FRAMES, POOL_LARGE_FRAMES, take } from '../memory/pool';
+import { get, put, Ring, ringBetween } from '../memory/ring';
 import { self } from '../memory/thread';
 
 @unmanaged
@@ -35,7 +40,12 @@ export class Frame {
   segmentType: u8; // SEGMENT_…
   segmentSize: u16;
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
+  holder: u16; // HELD_…
 }
+
+export const HELD_BY_NOBODY: u16 = 0; // free
+export const HELD_BY_RING: u16 = 1;
+export const HELD_BY_THREAD: u16 = 0x100; // + number of the thread
 
 export const FRAME_RECORD: u32 = 64;
 export const FRAME_SIZE: u32 = 2048;
@@ -66,8 +76,30 @@ export function makePlain(frame: Frame): void {
   frame.joined = 0;
 }
 
-/** Makes the frame empty: no data, full headroom, no offloads. */
+/** This thread has got the frame from elsewhere. */
+export function hold(frame: Frame): void {
+  frame.holder = HELD_BY_THREAD + <u16>self.number;
+}
+
+/** Passes a frame on to thread `to`; false when the ring there is full: then it stays this thread's. */
+export function passFrame(number: u32, to: u32): bool {
+  const frame = frameAt(number);
+  frame.holder = HELD_BY_RING;
+  if (put(ringBetween(self.number, to), number)) return true;
+  hold(frame);
+  return false;
+}
+
+/** Takes the oldest frame from a ring to this thread, in which there is one. */
+export function receiveFrame(ring: Ring): u32 {
+  const number = get(ring);
+  hold(frameAt(number));
+  return number;
+}
+
+/** Makes the frame this thread's and empty: no data, full headroom, no offloads. */
 function clear(frame: Frame): void {
+  hold(frame);
   frame.data = frame.base + FRAME_HEADROOM;
   frame.length = 0;
   makePlain(frame);
@@ -85,6 +117,7 @@ export function takeFrame(length: u32): u32 {
 }
 
 export function giveFrame(number: u32): void {
+  frameAt(number).holder = HELD_BY_NOBODY;
   if (number < map.frameCount) give(self.number, POOL_FRAMES, number);
   else give(self.number, POOL_LARGE_FRAMES, number - map.frameCount);
 }

@@ -20,7 +20,16 @@ import { DROP_NO_FRAMES, DROP_TOO_LONG, DROP_TRANSMIT_QUEUE_FULL } from '../drop
 import { map, NONE } from '../memory/arena';
 import { POOL_FRAMES, take } from '../memory/pool';
 import { self } from '../memory/thread';
-import { duplicate, FRAME_PARTIAL, FRAME_SIZE, Frame, frameAt, giveFrame, makePlain } from '../packet/frame';
+import {
+  duplicate,
+  FRAME_PARTIAL,
+  FRAME_SIZE,
+  Frame,
+  frameAt,
+  giveFrame,
+  hold,
+  makePlain,
+} from '../packet/frame';
 import { VLAN_TAG } from '../packet/headers';
 import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
 import { isTagged } from '../packet/vlan';
@@ -88,6 +97,7 @@ function fill(queue: XdpQueue): void {
   for (; given < room; given++) {
     const number = take(self.number, POOL_FRAMES);
     if (number == NONE) break;
+    hold(frameAt(number));
     const slot = queue.fillDescriptors + ((<usize>((producer + given) & (queue.entries - 1))) << 3);
     store<u64>(slot, <u64>number * FRAME_SIZE);
   }

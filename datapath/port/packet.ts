@@ -235,6 +235,13 @@ function finish(queue: PacketQueue, port: u32): void {
   queue.sent = 0;
 }
 
+/** Forgets what a thread that died had with the kernel; its frames are found by their holder. */
+export function packetForget(port: u32): void {
+  const queue = queueOf(port);
+  queue.armed = 0;
+  queue.sent = 0;
+}
+
 /** Takes back the frames that wait to be received into; the port is closing. */
 export function packetDisarm(port: u32): void {
   const queue = queueOf(port);

@@ -35,6 +35,11 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./flows.ts')).flowsCommand(),
   },
   {
+    name: 'thread',
+    summary: 'kill a thread of a running switch, as a drill',
+    load: async () => (await import('./thread.ts')).threadCommand(),
+  },
+  {
     name: 'lab',
     summary: 'hosts in network namespaces, for trying things (root)',
     load: async () => (await import('./lab.ts')).labCommand(),

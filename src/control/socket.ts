@@ -5,6 +5,7 @@
  *     → {"command":"show","what":"ports"}                    ← {"result":[{"number":1,"name":"web",…},…]}
  *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
+ *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
  *     → anything else                                        ← {"error":"…","name":"Error"}
  *
@@ -29,6 +30,7 @@ export type Request =
   | { command: 'show'; what: keyof Shown }
   | { command: 'flows'; action: FlowCommand; text: string }
   | { command: 'summary' }
+  | { command: 'kill'; thread: number }
   | { command: 'ping' };
 
 /** Who answers: the name of its socket, and its process. */
@@ -40,7 +42,7 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'flows' }
+  : R extends { command: 'flows' | 'kill' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -191,6 +193,8 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
       return target.flows(request.action, request.text);
     case 'summary':
       return target.summary();
+    case 'kill':
+      return target.kill(request.thread);
     case 'ping':
       return { name, pid: process.pid } satisfies Pong;
   }
@@ -208,7 +212,7 @@ function parseRequest(text: string): Request {
     if (choices.includes(request[key] as string)) return;
     throw new Error(`${key}: found ${JSON.stringify(request[key])}, expected one of ${choices.join(', ')}`);
   };
-  expect('command', ['show', 'flows', 'summary', 'ping']);
+  expect('command', ['show', 'flows', 'summary', 'kill', 'ping']);
   if (request.command === 'show') expect('what', SHOWN);
   if (request.command === 'flows') {
     expect('action', FLOW_COMMANDS);

@@ -18,6 +18,7 @@ import type { TrafficOptions } from '../port/traffic/hosts.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
 import type { Config, PortConfig, TrafficConfig } from './config.ts';
+import { recoveryLine } from './recovery.ts';
 import { summaryOf } from './summary.ts';
 
 export interface SwitchOptions {
@@ -43,11 +44,8 @@ export async function openSwitch(config: Config, options: SwitchOptions = {}): P
   const arena = createArena(loadModule(), limitsOf(config, datapaths), hashSeed(config));
   const ports = await openPorts(config, arena, datapaths);
   try {
-    const drivers = Array.from({ length: datapaths }, (_, thread) =>
-      ports.filter((port) => port.thread === thread).map(({ open }) => open.driver),
-    );
     showPorts(arena, ports);
-    const engine = await startEngine(config, arena, drivers, options);
+    const engine = await startEngine(config, arena, ports, datapaths, options);
     return new Switch(config, arena, ports, engine);
   } catch (error) {
     for (const { open } of ports) open.close();
@@ -151,16 +149,47 @@ export function handlerOptions({ ports, flows, limits, macAgeingSeconds }: Confi
 async function startEngine(
   config: Config,
   arena: Arena,
-  drivers: DriverSpec[][],
+  ports: Attached[],
+  datapaths: number,
   { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
 ): Promise<Engine> {
   const options = handlerOptions(config);
+  const drivers = Array.from({ length: datapaths }, (_, thread) =>
+    ports.filter((port) => port.thread === thread).map(({ open }) => open.driver),
+  );
   if (config.threads === 'inline') {
     const { Inline } = await import('../thread/inline.ts');
     return Inline.start(arena, drivers[0]!, options, durationMs);
   }
   const { Threads } = await import('../thread/threads.ts');
-  return Threads.start(arena, drivers, options);
+  const portsOf = (thread: number) => ports.filter((port) => port.thread === thread);
+  return Threads.start(arena, drivers, options, {
+    reopen: (thread) => reopenPorts(portsOf(thread), config, arena),
+    recovered: (recovery) => {
+      const names = portsOf(recovery.thread).map(({ config }) => config.name);
+      console.error(`heddle: ${recoveryLine(recovery, names)}`);
+    },
+  });
+}
+
+/**
+ * Closes ports whose thread has died, and opens them anew. Returns what drives those that could be opened; the
+ * others are down.
+ */
+async function reopenPorts(ports: Attached[], config: Config, arena: Arena): Promise<DriverSpec[]> {
+  const drivers: DriverSpec[] = [];
+  for (const port of ports) {
+    port.open.close();
+    try {
+      port.open = await openPort(port.config, config, arena);
+      drivers.push(port.open.driver);
+    } catch (error) {
+      port.open = { ...port.open, missed: () => 0, close() {} };
+      new PortTable(arena).close(port.config.number);
+      console.error(`heddle: port ${port.config.name} is down: ${(error as Error).message}`);
+    }
+  }
+  return drivers;
 }
 
 export class Switch implements SwitchControl {
@@ -261,6 +290,15 @@ export class Switch implements SwitchControl {
       ...named('dropped.', dropped),
       ...named('copiesDropped.', copiesDropped),
     ];
+  }
+
+  async kill(thread: number): Promise<string[]> {
+    const { threads } = this.#arena.limits;
+    if (!(thread >= 1 && thread <= threads)) {
+      throw new Error(`thread: found ${thread}, expected a number from 1 to ${threads}`);
+    }
+    this.#engine.kill(thread - 1);
+    return [`thread ${thread} killed`];
   }
 
   /** Also when a thread has failed: the ports are closed whatever happens. */

@@ -2,14 +2,19 @@
  * The role of a datapath thread: collect what other threads have for its ports, poll each port, send.
  * The same code runs on a thread of its own and inline.
  */
-import type { Datapath } from '../datapath.ts';
+import { type Datapath, STAGE_RECEIVE, STAGE_TRANSMIT } from '../datapath.ts';
 import type { Port } from '../port/port.ts';
+
+/** One batch in so many is timed: its cost is lost among the others'. */
+const TIMED_EVERY = 64;
 
 export class Forwarder {
   readonly #datapath: Datapath;
   /** By port number, and in the order in which they are polled. */
   readonly #byNumber = new Map<number, Port>();
   #ports: Port[] = [];
+  /** Batches until the next one that is timed. */
+  #untilTimed = TIMED_EVERY;
 
   constructor(datapath: Datapath) {
     this.#datapath = datapath;
@@ -30,13 +35,35 @@ export class Forwarder {
     this.#datapath.setClock(nowMs);
     let moved = this.finish(nowMs);
     for (const port of this.#ports) {
-      const n = port.poll(nowMs);
-      if (n > 0) {
-        this.transmit(nowMs);
-        moved += n;
-      }
+      moved += this.#untilTimed > 0 ? this.#serve(port, nowMs) : this.#serveTimed(port, nowMs);
     }
     return moved;
+  }
+
+  /** Takes a batch in at `port` and sees it out. Returns how many frames it had. */
+  #serve(port: Port, nowMs: number): number {
+    const n = port.poll(nowMs);
+    if (n === 0) return 0;
+    this.transmit(nowMs);
+    this.#untilTimed--;
+    return n;
+  }
+
+  /** The same, with an eye on the clock. */
+  #serveTimed(port: Port, nowMs: number): number {
+    const datapath = this.#datapath;
+    const insideMs = datapath.insideMs;
+    datapath.timing = true;
+    const beganMs = performance.now();
+    const n = port.poll(nowMs);
+    const polledMs = performance.now();
+    datapath.timing = false;
+    if (n === 0) return 0;
+    this.transmit(nowMs);
+    datapath.noteStage(STAGE_TRANSMIT, n, performance.now() - polledMs);
+    datapath.noteStage(STAGE_RECEIVE, n, polledMs - beganMs - (datapath.insideMs - insideMs));
+    this.#untilTimed = TIMED_EVERY;
+    return n;
   }
 
   /** Sends what other threads have for this one's ports, and takes nothing in; returns how many frames. */

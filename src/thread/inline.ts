@@ -55,6 +55,10 @@ export class Inline implements Engine {
     return this.#handler.ask(request);
   }
 
+  kill(): void {
+    throw new Error('found threads: inline, expected threads that can be killed');
+  }
+
   async #run(): Promise<void> {
     do await new Promise(setImmediate);
     while (!this.#stopped && this.#slice());

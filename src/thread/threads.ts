@@ -1,127 +1,139 @@
-/** The switch on threads of its own: starts them, passes requests to them, ends them in order. */
-import { once } from 'node:events';
+/** The switch on threads of its own: starts them, passes requests to them, keeps them alive, ends them in order. */
 import { closeSync } from 'node:fs';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type Arena, noteMail } from '../datapath.ts';
+import type { Arena } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { hasLibc } from '../sys/libc.ts';
 import { openDoorbell, ringDoorbell } from '../sys/poll.ts';
+import { Journal } from '../upcall/journal.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom, clockOrigin } from './clock.ts';
-import { type Engine, errorFrom } from './engine.ts';
-import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+import type { Engine } from './engine.ts';
+import { Life, ThreadDied } from './life.ts';
+import type { ThreadData } from './messages.ts';
+import { type Recovery, Supervisor } from './supervisor.ts';
 
-class Thread {
-  readonly #worker: Worker;
-  readonly #mail: MessagePort;
-  readonly #number: number;
-  readonly #arena: Arena;
-  readonly #doorbell: number | undefined;
-  /** Requests are answered in order, so one waits for the one before. */
-  #last: Promise<unknown>;
-  /** Aborts when the thread dies; the reason is the error to tell. */
-  readonly #death = new AbortController();
-
-  constructor(data: Omit<ThreadData, 'mail'>) {
-    const { port1, port2 } = new MessageChannel();
-    this.#arena = data.arena;
-    this.#number = data.thread;
-    this.#doorbell = data.doorbells[data.thread];
-    this.#mail = port1;
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { ...data, mail: port2 },
-      transferList: [port2],
-      name: `${data.role.name} ${data.thread}`,
-    });
-    this.#worker.once('error', (error) =>
-      this.#death.abort(new Error(`thread ${data.thread}: ${error.message}`, { cause: error })),
-    );
-    this.#last = this.#reply();
-  }
-
-  /** Rejects when the thread dies. */
-  get died(): Promise<never> {
-    const { signal } = this.#death;
-    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-  }
-
-  /** Resolves when the thread goes round. */
-  get started(): Promise<unknown> {
-    return this.#last;
-  }
-
-  ask(request: ThreadRequest): Promise<HandlerReply> {
-    const reply = this.#last.then(() => {
-      const answered = this.#reply();
-      this.#mail.postMessage(request);
-      if (noteMail(this.#arena, this.#number)) ringDoorbell(this.#doorbell!);
-      return answered;
-    });
-    this.#last = reply.catch(() => {});
-    return reply;
-  }
-
-  async #reply(): Promise<HandlerReply> {
-    const { signal } = this.#death;
-    const [message] = await once(this.#mail, 'message', { signal }).catch(() => {
-      throw signal.reason;
-    });
-    const reply = message as ThreadReply;
-    if ('error' in reply) throw errorFrom(reply.error);
-    return reply.ok;
-  }
-
-  async end(): Promise<void> {
-    this.#mail.close();
-    await this.#worker.terminate();
-  }
+/** What the control side does when a thread died. */
+export interface Bereaved {
+  /** Closes the thread's ports and opens them again, so that the kernel has none of its frames any more. */
+  reopen(thread: number): Promise<DriverSpec[]>;
+  /** The thread has been started anew. */
+  recovered(recovery: Recovery): void;
 }
 
 export class Threads implements Engine {
   readonly nowMs: () => number;
   readonly finished: Promise<void>;
-  readonly #datapaths: Thread[];
-  readonly #handler: Thread;
+  readonly #common: Pick<ThreadData, 'arena' | 'clockOrigin' | 'doorbells'>;
+  readonly #options: HandlerOptions;
+  readonly #drivers: DriverSpec[][];
   readonly #doorbells: number[];
+  /** By number; the handler is the last. */
+  readonly #lives: Life[];
+  readonly #journal = new Journal();
+  readonly #supervisor: Supervisor;
+  #fail: (error: Error) => void = () => {};
 
-  private constructor(datapaths: Thread[], handler: Thread, doorbells: number[], nowMs: () => number) {
-    this.#datapaths = datapaths;
-    this.#handler = handler;
-    this.#doorbells = doorbells;
-    this.nowMs = nowMs;
-    this.finished = Promise.race(this.#all.map(({ died }) => died));
+  private constructor(
+    arena: Arena,
+    drivers: readonly DriverSpec[][],
+    options: HandlerOptions,
+    { reopen, recovered }: Bereaved,
+  ) {
+    const origin = clockOrigin();
+    this.nowMs = clockFrom(origin);
+    this.#options = options;
+    this.#drivers = [...drivers];
+    this.#doorbells = hasLibc() ? Array.from({ length: arena.limits.threads }, openDoorbell) : [];
+    this.#common = { arena, clockOrigin: origin, doorbells: this.#doorbells };
+    this.#lives = [
+      ...drivers.map((mine, thread) => this.#begin(thread, { name: 'datapath', drivers: mine })),
+      this.#begin(drivers.length, { name: 'handler', options }),
+    ];
+    this.finished = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
     this.finished.catch(() => {});
+    this.#supervisor = new Supervisor(arena, {
+      clear: async (thread) => {
+        if (thread < this.#drivers.length) this.#drivers[thread] = await reopen(thread);
+      },
+      restart: (thread) => this.#restart(thread),
+      end: (thread, cause) => this.#lives[thread]!.kill(cause),
+      ring: (threads) => {
+        for (const thread of threads) ringDoorbell(this.#doorbells[thread]!);
+      },
+      recovered,
+      giveUp: (error) => this.#fail(error),
+    });
   }
 
   /** Starts a datapath thread for each element of `drivers`, and the handler; resolves when all go round. */
-  static async start(arena: Arena, drivers: DriverSpec[][], options: HandlerOptions): Promise<Threads> {
-    const origin = clockOrigin();
-    const doorbells = hasLibc() ? Array.from({ length: drivers.length + 1 }, openDoorbell) : [];
-    const common = { arena, clockOrigin: origin, doorbells };
-    const datapaths = drivers.map(
-      (mine, thread) => new Thread({ ...common, thread, role: { name: 'datapath', drivers: mine } }),
-    );
-    const handler = new Thread({ ...common, thread: drivers.length, role: { name: 'handler', options } });
-    const threads = new Threads(datapaths, handler, doorbells, clockFrom(origin));
+  static async start(
+    arena: Arena,
+    drivers: readonly DriverSpec[][],
+    options: HandlerOptions,
+    bereaved: Bereaved,
+  ): Promise<Threads> {
+    const threads = new Threads(arena, drivers, options, bereaved);
     try {
-      await Promise.all(threads.#all.map(({ started }) => started));
+      await Promise.all(threads.#lives.map(({ started }) => started));
     } catch (error) {
       await threads.#end();
       throw error;
     }
+    // A pipe that is read as a capture may keep its thread waiting for as long as it likes.
+    const mayWait = (thread: number) => drivers[thread]?.some(({ type }) => type === 'capture');
+    threads.#supervisor.start([...threads.#lives.keys()].filter((thread) => !mayWait(thread)));
     return threads;
   }
 
-  get #all(): Thread[] {
-    return [...this.#datapaths, this.#handler];
+  #begin(thread: number, role: ThreadData['role']): Life {
+    return new Life({ ...this.#common, thread, role }, (life, cause) =>
+      this.#supervisor.died(thread, cause, life.isKilled),
+    );
   }
 
-  ask(request: HandlerRequest): Promise<HandlerReply> {
-    return this.#handler.ask({ type: 'handler', request });
+  async #restart(thread: number): Promise<void> {
+    const drivers = this.#drivers[thread];
+    const life = drivers
+      ? this.#begin(thread, { name: 'datapath', drivers })
+      : this.#begin(thread, { name: 'handler', options: this.#options, journal: this.#journal.changes });
+    this.#lives[thread] = life;
+    await life.started;
+  }
+
+  get #datapaths(): Life[] {
+    return this.#lives.slice(0, -1);
+  }
+
+  get #handler(): Life {
+    return this.#lives.at(-1)!;
+  }
+
+  /** A handler that dies over a request has not done it; the next one is asked again, once. */
+  async ask(request: HandlerRequest): Promise<HandlerReply> {
+    const reply = await this.#askHandler(request).catch(async (error) => {
+      if (!(error instanceof ThreadDied)) throw error;
+      await this.#supervisor.tidied();
+      return this.#askHandler(request);
+    });
+    if (this.#journal.isDue()) void this.#askHandler({ command: 'snapshot' }).catch(() => {});
+    return reply;
+  }
+
+  async #askHandler(request: HandlerRequest): Promise<HandlerReply> {
+    const reply = await this.#handler.ask({ type: 'handler', request });
+    this.#journal.note(request, reply);
+    return reply;
+  }
+
+  kill(thread: number): void {
+    this.#lives[thread]!.kill('it was killed by command');
   }
 
   /** Nothing more comes in; then the handler works off its queue; then what it sent goes out. */
   async stop(): Promise<void> {
+    await this.#supervisor.stop();
     try {
       await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'drain' })));
       await this.#handler.ask({ type: 'finish' });
@@ -134,7 +146,7 @@ export class Threads implements Engine {
   }
 
   async #end(): Promise<void> {
-    await Promise.all(this.#all.map((thread) => thread.end()));
+    await Promise.all(this.#lives.map((thread) => thread.end()));
     for (const fd of this.#doorbells.splice(0)) closeSync(fd);
   }
 }

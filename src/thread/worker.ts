@@ -7,14 +7,17 @@ import { Datapath } from '../datapath.ts';
 import { createDriver } from '../port/driver.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { Handler } from '../upcall/handler.ts';
-import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom } from './clock.ts';
 import { Forwarder } from './forwarder.ts';
+import { Load } from './load.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
 import { Sleeper } from './sleeper.ts';
 
 /** A role as the loop sees it. */
 interface Role {
+  /** Makes sure that nothing is left of a thread that was there before. */
+  begin(): void;
   /** Does what there is to do; returns how much. */
   round(nowMs: number): number;
   /** When `round` has something to do that nobody announces. */
@@ -36,6 +39,7 @@ async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
   sleeper.watch(forwarder.descriptors);
   let draining = false;
   return {
+    begin() {},
     round: (nowMs) => (draining ? forwarder.finish(nowMs) : forwarder.round(nowMs)),
     dueMs: () => (draining ? Number.POSITIVE_INFINITY : forwarder.dueMs()),
     drain: () => {
@@ -48,8 +52,11 @@ async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
   };
 }
 
-function handlerRole(handler: Handler): Role {
+function handlerRole(options: HandlerOptions, journal: readonly HandlerRequest[] = []): Role {
+  const handler = new Handler(datapath, options);
+  for (const request of journal) handler.ask(request);
   return {
+    begin: () => datapath.exports.removeAll(),
     round: (nowMs) => handler.round(nowMs),
     dueMs: () => handler.dueMs(),
     drain() {},
@@ -78,7 +85,9 @@ function answer(role: Role, request: ThreadRequest): boolean {
   return request.type !== 'finish';
 }
 
+/** Does what the control side wants; false when that is to end. */
 function readMail(role: Role): boolean {
+  datapath.halt();
   datapath.takeMail();
   for (let mail = receiveMessageOnPort(data.mail); mail; mail = receiveMessageOnPort(data.mail)) {
     if (!answer(role, mail.message as ThreadRequest)) return false;
@@ -87,14 +96,23 @@ function readMail(role: Role): boolean {
 }
 
 function run(role: Role): void {
+  const load = new Load(datapath, clock());
+  let hadWork = false;
   for (;;) {
-    if (datapath.hasMail() && !readMail(role)) return;
+    while (datapath.hasMail()) {
+      if (!readMail(role)) return;
+      hadWork = true;
+    }
     const nowMs = clock();
-    if (role.round(nowMs) > 0) {
+    load.note(nowMs, hadWork);
+    hadWork = role.round(nowMs) > 0;
+    if (hadWork) {
       sleeper.ringOthers();
       sleeper.busy();
     } else {
-      sleeper.idle(nowMs, role.dueMs());
+      const dueMs = role.dueMs();
+      hadWork = dueMs <= nowMs;
+      sleeper.idle(nowMs, dueMs);
     }
   }
 }
@@ -102,7 +120,9 @@ function run(role: Role): void {
 const role =
   data.role.name === 'datapath'
     ? await datapathRole(data.role.drivers)
-    : handlerRole(new Handler(datapath, data.role.options));
+    : handlerRole(data.role.options, data.role.journal);
+datapath.halt();
+role.begin();
 data.mail.postMessage({ ok: [] } satisfies ThreadReply);
 run(role);
 datapath.exports.leave();

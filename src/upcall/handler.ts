@@ -2,7 +2,7 @@
  * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
-import { type Datapath, KEY_SIZE, NONE } from '../datapath.ts';
+import { type Datapath, KEY_SIZE, NONE, STAGE_INSTALL, STAGE_TRANSLATE } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
@@ -62,9 +62,13 @@ export class Handler {
     if (there !== NONE) return exports.actByFlow(miss, there);
     // A copy: installing masks the key in place.
     this.#key.set(this.#datapath.key(miss));
+    const beganMs = performance.now();
     const translation = this.#translate(this.#key, true);
+    const translatedMs = performance.now();
     const { mask, program, rules } = translation;
     const number = this.#datapath.install(mask, this.#key, program);
+    this.#datapath.noteStage(STAGE_INSTALL, 1, performance.now() - translatedMs);
+    this.#datapath.noteStage(STAGE_TRANSLATE, 1, translatedMs - beganMs);
     if (number !== NONE) {
       this.#megaflows.add(number, translation, this.#generation, this.#nowMs);
       exports.actByFlow(miss, number);
@@ -113,6 +117,8 @@ export class Handler {
         return this.#tables
           .dump()
           .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
+      case 'snapshot':
+        return this.#snapshot();
       case 'megaflows':
         return this.#showMegaflows();
       case 'macs':
@@ -141,6 +147,14 @@ export class Handler {
     this.#megaflows.creditAll();
     const rules = new Set(this.#filters(text).flatMap((filter) => this.#tables.dump(filter)));
     return [...rules].map((rule) => printRule(rule, this.#nowMs, this.#ports));
+  }
+
+  #snapshot(): HandlerRequest[] {
+    const flows = this.#tables.dump().map((rule) => printFlow(rule, this.#ports));
+    return [
+      { command: 'delete', text: '' },
+      { command: 'add', text: flows.join('\n') },
+    ];
   }
 
   #showMegaflows(): HandlerReply {
