@@ -42,10 +42,29 @@ export interface ThreadRow {
   number: number;
   role: 'datapath' | 'handler';
   ports: string[];
+  /** Share of a recent second in which it had work. */
+  load: number;
   batches: number;
   packets: number;
+  packetsPerBatch: number;
   /** How often it went to sleep for want of work. */
   sleeps: number;
+  /** How often work woke it. */
+  wakeUps: number;
+  /** How often it died and was started anew. */
+  restarts: number;
+  /** Where its time goes. */
+  stages: StageRow[];
+}
+
+/** What a stage costs a thread, from the batches that were timed. */
+export interface StageRow {
+  stage: string;
+  /** Of the batches that were timed. */
+  packets: number;
+  nsPerPacket: number;
+  /** At the frequency that the kernel gives for the processor; absent: it gives none. */
+  cyclesPerPacket?: number;
 }
 
 /** Drops by reason, and everything else that is counted. */
@@ -61,6 +80,11 @@ export interface MemoryRow {
   bytes: number;
   records: number;
   recordBytes: number;
+  /** Records in use, and at most how many ever were; absent: nobody counts. */
+  used?: number;
+  mostUsed?: number;
+  /** Bytes on pages that were ever touched, and so take up memory; absent: the system cannot be asked. */
+  touchedBytes?: number;
 }
 
 /** Where NORMAL has learned an address to be. */
@@ -108,6 +132,42 @@ export interface Summary {
   cacheHits: number;
   classifierHits: number;
   upcalls: number;
+}
+
+/** A second of a running switch, as `heddle top` shows it; rates are per second of the switch clock. */
+export interface TopRow {
+  name: string;
+  durationMs: number;
+  threads: TopThread[];
+  ports: TopPort[];
+  megaflows: number;
+  packetsForwardedPerSecond: number;
+  upcallsPerSecond: number;
+  /** By reason. */
+  droppedPerSecond: Record<string, number>;
+}
+
+export interface TopThread {
+  number: number;
+  role: 'datapath' | 'handler';
+  load: number;
+  packetsPerSecond: number;
+  packetsPerBatch: number;
+  wakeUpsPerSecond: number;
+  /** All stages together, from the batches that were timed since the thread began. */
+  nsPerPacket: number;
+  restarts: number;
+}
+
+export interface TopPort {
+  number: number;
+  name: string;
+  state: PortRow['state'];
+  rxPacketsPerSecond: number;
+  rxBytesPerSecond: number;
+  txPacketsPerSecond: number;
+  txBytesPerSecond: number;
+  droppedPerSecond: number;
 }
 
 /** A running switch, asked from inside the process or through its control socket. */

@@ -5,6 +5,8 @@
 import { type Arena, regionAddress } from './arena.ts';
 import * as layout from './generated/layout.ts';
 import {
+  ARENA_MAP,
+  ArenaMap,
   AWAKE,
   COPIES_DROPPED,
   COUNT_BATCHES,
@@ -28,11 +30,19 @@ import {
   FLOW_COUNTERS_STRIDE,
   FLOW_STRIDE,
   FlowCounters,
+  POOL_CACHE_STRIDE,
+  POOL_STRIDE,
+  POOLS,
   PORT_COUNTERS_STRIDE,
+  Pool,
+  PoolCache,
   PortCounters,
+  RING_CONSUMER,
+  RING_STRIDE,
   STAGES,
   STAGES_STRIDE,
   StageTime,
+  SUBTABLE_STRIDE,
   THREAD_STRIDE,
   Thread,
 } from './generated/layout.ts';
@@ -198,6 +208,42 @@ export class Observer {
       totals.tcpFlags |= this.#u32[(row + FlowCounters.tcpFlags) >> 2]!;
     }
     return totals;
+  }
+
+  /**
+   * How many numbers of a pool are in use, and an upper bound of how many ever were: what threads keep at hand
+   * counts as used there.
+   */
+  pool(pool: number): { used: number; mostUsed: number } {
+    const at = (regionAddress(this.#arena, 'pools') + pool * POOL_STRIDE) >> 2;
+    const caches = regionAddress(this.#arena, 'poolCaches');
+    const atHand = this.#threads().reduce((sum, thread) => {
+      const cache = caches + (thread * POOLS + pool) * POOL_CACHE_STRIDE;
+      return sum + this.#u32[(cache + PoolCache.count) >> 2]!;
+    }, 0);
+    const numbers = this.#u32[at + (Pool.numbers >> 2)]!;
+    return {
+      used: numbers - this.#u32[at + (Pool.free >> 2)]! - atHand,
+      mostUsed: numbers - this.#u32[at + (Pool.least >> 2)]!,
+    };
+  }
+
+  /** How many masks there are flows for. */
+  masks(): number {
+    const at = regionAddress(this.#arena, 'subtables');
+    const count = this.#u32[(ARENA_MAP + ArenaMap.subtableCount) >> 2]!;
+    return Array.from({ length: count }, (_, i) => this.#u32[(at + i * SUBTABLE_STRIDE) >> 2]!).filter(
+      Boolean,
+    ).length;
+  }
+
+  /** How many rings have something in them. */
+  busyRings(): number {
+    const at = regionAddress(this.#arena, 'rings');
+    const { threads } = this.#arena.limits;
+    return Array.from({ length: threads * threads }, (_, i) => (at + i * RING_STRIDE) >> 2).filter(
+      (ring) => this.#u32[ring] !== this.#u32[ring + (RING_CONSUMER >> 2)],
+    ).length;
   }
 
   /** How many flows are installed. */

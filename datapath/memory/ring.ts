@@ -27,7 +27,7 @@ class RingConsumer {
 
 export const RING_SLOTS: u32 = 1024;
 export const RING_STRIDE: u32 = 4224; // two lines and the slots
-const CONSUMER: usize = 64;
+export const RING_CONSUMER: usize = 64; // where line 1 is
 const SLOTS: usize = 128;
 
 /** The ring through which `from` sends to `to`. */
@@ -36,14 +36,14 @@ export function ringBetween(from: u32, to: u32): Ring {
 }
 
 function consumer(ring: Ring): RingConsumer {
-  return changetype<RingConsumer>(changetype<usize>(ring) + CONSUMER);
+  return changetype<RingConsumer>(changetype<usize>(ring) + RING_CONSUMER);
 }
 
 /** Puts one value; false when the ring is full. Producer only. */
 export function put(ring: Ring, value: u32): bool {
   const head = ring.head;
   if (head - ring.tailSeen == RING_SLOTS) {
-    ring.tailSeen = atomic.load<u32>(changetype<usize>(ring) + CONSUMER);
+    ring.tailSeen = atomic.load<u32>(changetype<usize>(ring) + RING_CONSUMER);
     if (head - ring.tailSeen == RING_SLOTS) return false;
   }
   store<u32>(changetype<usize>(ring) + SLOTS + ((<usize>(head & (RING_SLOTS - 1))) << 2), value);

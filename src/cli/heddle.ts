@@ -30,6 +30,11 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./show.ts')).showCommand(),
   },
   {
+    name: 'top',
+    summary: 'watch a running switch',
+    load: async () => (await import('./top.ts')).topCommand(),
+  },
+  {
     name: 'flows',
     summary: 'list or change the flows of a running switch',
     load: async () => (await import('./flows.ts')).flowsCommand(),

@@ -19,6 +19,7 @@ import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
 import type { Config, PortConfig, TrafficConfig } from './config.ts';
 import { recoveryLine } from './recovery.ts';
+import { memoryRows, threadRow } from './rows.ts';
 import { summaryOf } from './summary.ts';
 
 export interface SwitchOptions {
@@ -229,13 +230,7 @@ export class Switch implements SwitchControl {
       case 'counters':
         return this.#counters();
       case 'memory':
-        return this.#arena.regions.map(({ name, address, records, recordBytes }) => ({
-          region: name,
-          address,
-          bytes: records * recordBytes,
-          records,
-          recordBytes,
-        }));
+        return memoryRows(this.#arena, this.#observer);
       default:
         return this.#engine.ask({ command: what });
     }
@@ -266,18 +261,10 @@ export class Switch implements SwitchControl {
   }
 
   #threads(): Shown['threads'][] {
-    const { threads } = this.#arena.limits;
-    return Array.from({ length: threads }, (_, thread) => {
-      const { batches, received, upcallsHandled, sleeps } = this.#observer.totals(thread);
+    return Array.from({ length: this.#arena.limits.threads }, (_, thread) => {
       const mine = this.#ports.filter((port) => port.thread === thread);
-      return {
-        number: thread + 1,
-        role: thread === threads - 1 ? ('handler' as const) : ('datapath' as const),
-        ports: mine.map(({ config }) => config.name),
-        batches,
-        packets: received + upcallsHandled,
-        sleeps,
-      };
+      const names = mine.map(({ config }) => config.name);
+      return threadRow(this.#arena, this.#observer, thread, names);
     });
   }
 

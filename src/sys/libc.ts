@@ -35,6 +35,7 @@ export interface Libc {
   read(fd: number, bytes: Pointer, length: number): number;
   write(fd: number, bytes: Pointer, length: number): number;
   ioctl(fd: number, request: number, argument: Uint8Array): number;
+  mincore(at: Pointer, length: number, pages: Uint8Array): number;
   if_nametoindex(name: string): number;
   syscall(number: number, a: number, b: Uint8Array, c: number): number;
   errno(): number;
@@ -56,6 +57,7 @@ const PROTOTYPES = {
   read: 'intptr_t read(int, void*, size_t)',
   write: 'intptr_t write(int, void*, size_t)',
   ioctl: 'int ioctl(int, ulong, void*)',
+  mincore: 'int mincore(void*, size_t, void*)',
   if_nametoindex: 'uint32_t if_nametoindex(const char*)',
   syscall: 'long syscall(long, long, void*, long)',
 } as const;
