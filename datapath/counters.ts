@@ -32,15 +32,16 @@ export const COUNTERS: u32 = 96;
 export const DROPPED: u32 = 32;
 export const COPIES_DROPPED: u32 = 64;
 
-/** One thread's traffic of one port. */
+/** One thread's traffic of one port; the rest of what `ip -s link` tells, the kernel counts. */
 @unmanaged
 export class PortCounters {
   rxPackets: u64;
   rxBytes: u64;
   txPackets: u64;
   txBytes: u64;
-  rxDropped: u64;
-  txDropped: u64;
+  rxErrors: u64; // what came and cannot be a frame: it never was received
+  txErrors: u64; // what the kernel refused
+  txDropped: u64; // what was too long, or found no room
 }
 export const PORT_COUNTERS_STRIDE: u32 = 64;
 

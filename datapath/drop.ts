@@ -29,12 +29,12 @@ export const DROP_RESUBMIT_LIMIT: u32 = 18; // tables went round in a circle
 // No room: queues are bounded, and what does not fit is counted here.
 export const DROP_NO_FRAMES: u32 = 19; // no free frame for a copy or a segment
 export const DROP_UPCALL_QUEUE_FULL: u32 = 20; // the handler is behind
-export const DROP_THREAD_QUEUE_FULL: u32 = 21; // the thread that owns the output port is behind
+export const DROP_THREAD_QUEUE_FULL: u32 = 21; // the thread that sends for the output port is behind
 export const DROP_BATCH_FULL: u32 = 22; // one batch sent too many copies to one port
 export const DROP_TRANSMIT_QUEUE_FULL: u32 = 23; // the port's own queue is full
 export const DROP_TRANSMIT_ERROR: u32 = 24; // the kernel refused the frame
 export const DROP_TOO_LONG: u32 = 25; // does not fit what the output port can carry
-export const DROP_PORT_CLOSED: u32 = 26; // the port went away while the frame was queued
+export const DROP_PORT_CLOSED: u32 = 26; // the port is down, or went away while the frame was queued
 export const DROP_THREAD_DIED: u32 = 27; // the thread that had it in hand died
 
 export const DROP_REASONS: u32 = 28;

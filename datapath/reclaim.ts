@@ -48,8 +48,7 @@ import {
 import { peek, ringBetween, waiting } from './memory/ring';
 import { beginAgain, self } from './memory/thread';
 import { FRAME_COPY, frameAt, HELD_BY_NOBODY, HELD_BY_THREAD } from './packet/frame';
-import { packetForget } from './port/packet';
-import { isUp, portAt, queued, transmitQueue, transmitQueueOf } from './port/port';
+import { queued, transmitQueue, transmitQueueOf } from './port/port';
 
 /** Releases every lock that this thread left held. Returns how many. */
 export function releaseLocks(): u32 {
@@ -160,10 +159,7 @@ function packetsOf(number: u32, copies: bool): u64 {
 
 /** Makes the thread's own records as they were before it first started, for its successor. */
 export function reset(): void {
-  for (let port: u32 = 0; port < map.portCount; port++) {
-    transmitQueue(port).count = 0;
-    if (isUp(port) && portAt(port).owner == self.number) packetForget(port);
-  }
+  for (let port: u32 = 0; port < map.portCount; port++) transmitQueue(port).count = 0;
   beginAgain();
   count(COUNT_THREAD_RESTARTS, 1);
 }

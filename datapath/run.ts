@@ -8,7 +8,7 @@ export { leave } from './memory/epoch';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';
 export { giveFrame, takeFrame } from './packet/frame';
-export { xdpBacklog, xdpPoll, xdpTransmit } from './port/afxdp';
+export { xdpBacklog, xdpPoll, xdpRelease, xdpTransmit } from './port/afxdp';
 export { hostPrepare, hostSent } from './port/host';
 export { memoryPoll, memoryTransmit } from './port/memory';
 export {

@@ -1,15 +1,36 @@
 /**
- * Where frames go at the end of a batch: to their port's transmit queue, and from there, when another
- * thread owns the port, through the ring to that thread. Each frame's fate is counted here, once.
+ * Where frames go at the end of a batch: to their port's transmit queue, and from there, when another thread
+ * sends for the port, through the ring to that thread. Each frame's fate is counted here, once.
+ *
+ * When the ring is full, the rest of the queue is held back until the next round, and a thread that holds
+ * frames back takes no more in (`Forwarder.round`): a sender that is behind slows down whoever feeds it. It
+ * never waits for a port, so this always ends.
  */
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count, countDrop, portCounters } from './counters';
-import { DROP_BATCH_FULL, DROP_NO_SUCH_PORT, DROP_PORT_CLOSED, DROP_THREAD_QUEUE_FULL } from './drop';
+import {
+  DROP_BATCH_FULL,
+  DROP_NO_SUCH_PORT,
+  DROP_PORT_CLOSED,
+  DROP_THREAD_QUEUE_FULL,
+  DROP_TRANSMIT_ERROR,
+} from './drop';
 import { map } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, RING_SLOTS, ringBetween } from './memory/ring';
-import { noteReady, ring, self, THREAD_READY_PORTS } from './memory/thread';
+import { noteHeld, noteReady, ring, self, THREAD_HELD_PORTS, THREAD_READY_PORTS } from './memory/thread';
 import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame, passFrame, receiveFrame } from './packet/frame';
-import { isUp, portAt, queued, setQueued, TRANSMIT_SLOTS, transmitQueue } from './port/port';
+import {
+  isUp,
+  PORT_DOWN,
+  PORT_UP,
+  queued,
+  senderFor,
+  setQueued,
+  stateOf,
+  TRANSMIT_SLOTS,
+  TransmitQueue,
+  transmitQueue,
+} from './port/port';
 
 /** Ends a frame that goes nowhere. */
 export function drop(number: u32, reason: u32): void {
@@ -20,7 +41,8 @@ export function drop(number: u32, reason: u32): void {
 
 /** The same for a frame that a port could not send. */
 export function dropAtPort(number: u32, port: u32, reason: u32): void {
-  portCounters(port).txDropped++;
+  if (reason == DROP_TRANSMIT_ERROR) portCounters(port).txErrors++;
+  else portCounters(port).txDropped++;
   drop(number, reason);
 }
 
@@ -38,9 +60,14 @@ export function countSent(frame: Frame, port: u32, packets: u32, bytes: u32): vo
 
 /** Puts a frame on the transmit queue of `port`. */
 export function enqueue(number: u32, port: u32): void {
-  if (!isUp(port)) return drop(number, DROP_NO_SUCH_PORT);
+  const state = stateOf(port);
+  if (state == PORT_DOWN) return dropAtPort(number, port, DROP_PORT_CLOSED);
+  if (state != PORT_UP) return drop(number, DROP_NO_SUCH_PORT);
   const queue = transmitQueue(port);
-  if (queue.count == TRANSMIT_SLOTS) return dropAtPort(number, port, DROP_BATCH_FULL);
+  if (queue.count == TRANSMIT_SLOTS) {
+    const ours = senderFor(port) == self.number;
+    return dropAtPort(number, port, ours ? DROP_BATCH_FULL : DROP_THREAD_QUEUE_FULL);
+  }
   if (queue.count == 0) noteReady(port);
   frameAt(number).port = port;
   setQueued(queue, queue.count, number);
@@ -48,37 +75,66 @@ export function enqueue(number: u32, port: u32): void {
 }
 
 /**
- * Passes on what this thread has for other threads' ports; what is left in the list of ready ports is for
- * its own, and their drivers transmit it. Returns how many ports that is.
+ * Passes on what other threads send for this one; what is left in the list of ready ports is for queues of its
+ * own, and their drivers transmit it. Returns how many ports that is.
  */
 export function flush(): u32 {
+  retryHeld();
   const list = changetype<usize>(self) + THREAD_READY_PORTS;
   let own: u32 = 0;
   for (let i: u32 = 0; i < self.readyPorts; i++) {
     const port = <u32>load<u16>(list + ((<usize>i) << 1));
-    if (portAt(port).owner == self.number) {
+    if (!isUp(port)) {
+      dropQueue(port);
+    } else if (senderFor(port) == self.number) {
       store<u16>(list + ((<usize>own) << 1), <u16>port);
       own++;
-    } else {
-      passOn(port);
+    } else if (!passOn(port)) {
+      noteHeld(port);
     }
   }
   self.readyPorts = own;
   return own;
 }
 
-function passOn(port: u32): void {
-  const owner = portAt(port).owner;
-  const queue = transmitQueue(port);
-  for (let i: u32 = 0; i < queue.count; i++) {
-    if (!passFrame(queued(queue, i), owner)) dropAtPort(queued(queue, i), port, DROP_THREAD_QUEUE_FULL);
+/** Tries again to pass on what did not fit. A port that has changed meanwhile counts as ready. */
+function retryHeld(): void {
+  const list = changetype<usize>(self) + THREAD_HELD_PORTS;
+  let held: u32 = 0;
+  for (let i: u32 = 0; i < self.heldPorts; i++) {
+    const port = <u32>load<u16>(list + ((<usize>i) << 1));
+    if (!isUp(port) || senderFor(port) == self.number) {
+      noteReady(port);
+    } else if (!passOn(port)) {
+      store<u16>(list + ((<usize>held) << 1), <u16>port);
+      held++;
+    }
   }
+  self.heldPorts = held;
+}
+
+/** Puts the frames queued for a port into the ring to its sender; false when some are left for want of room. */
+function passOn(port: u32): bool {
+  const sender = senderFor(port);
+  const queue = transmitQueue(port);
+  let gone: u32 = 0;
+  while (gone < queue.count && passFrame(queued(queue, gone), sender)) gone++;
+  if (gone != 0) ring(sender);
+  queue.count -= gone;
+  const first = changetype<usize>(queue) + offsetof<TransmitQueue>();
+  if (queue.count != 0) memory.copy(first, first + ((<usize>gone) << 2), (<usize>queue.count) << 2);
+  return queue.count == 0;
+}
+
+/** Drops the frames queued for a port that has gone. */
+function dropQueue(port: u32): void {
+  const queue = transmitQueue(port);
+  for (let i: u32 = 0; i < queue.count; i++) dropAtPort(queued(queue, i), port, DROP_PORT_CLOSED);
   queue.count = 0;
-  ring(owner);
 }
 
 /**
- * Takes what other threads have for this thread's ports. Returns how many frames that was. A round begins with
+ * Takes what other threads want sent by this one. Returns how many frames that was. A round begins with
  * this, and nothing found before is held: a thread that only sends for others must not stop the epoch.
  */
 export function collect(): u32 {

@@ -31,7 +31,6 @@ import {
   PORT_COUNTERS_STRIDE,
   PORT_STRIDE,
   Pool,
-  PortRecord,
   QUEUE_SIZE,
   RING_STRIDE,
   STAGES_STRIDE,
@@ -46,6 +45,8 @@ export interface ArenaLimits {
   threads: number;
   /** Highest port number plus one. */
   ports: number;
+  /** Queues of ports that share memory with the kernel. */
+  queues: number;
   flows: number;
   /** Frames of 2 KiB. */
   frames: number;
@@ -75,7 +76,7 @@ type RegionName = keyof typeof ArenaMap & string;
 
 /** The regions in order, each `records` × `recordBytes`, aligned. */
 function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
-  const { threads, ports, flows, frames, largeFrames } = limits;
+  const { threads, ports, queues, flows, frames, largeFrames } = limits;
   const regions: Region[] = [];
   let at = ARENA_REGIONS;
   const region = (name: RegionName, records: number, recordBytes: number, align = LINE) => {
@@ -101,7 +102,7 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
   region('frameRecords', frames + largeFrames, FRAME_RECORD);
   region('stages', threads, STAGES_STRIDE);
-  region('queues', ports, QUEUE_SIZE, PAGE);
+  region('queues', queues, QUEUE_SIZE, PAGE);
   region('frames', frames, FRAME_SIZE, PAGE);
   region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
   return { regions, bytes: at };
@@ -141,7 +142,6 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   const arena = { memory, module, limits, regions };
   fillPools(arena, u32);
   fillFrames(arena, u32);
-  fillPorts(arena, u32);
   return arena;
 }
 
@@ -196,16 +196,4 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   const { frames, largeFrames } = arena.limits;
   fill(0, frames, regionAddress(arena, 'frames'), FRAME_SIZE);
   fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
-}
-
-/** Address of the QUEUE_SIZE bytes that are port `port`'s own. */
-export function queueAddress(arena: Arena, port: number): number {
-  return regionAddress(arena, 'queues') + port * QUEUE_SIZE;
-}
-
-function fillPorts(arena: Arena, u32: Uint32Array): void {
-  const ports = regionAddress(arena, 'ports');
-  for (let port = 0; port < arena.limits.ports; port++) {
-    u32[(ports + port * PORT_STRIDE + PortRecord.queue) >> 2] = queueAddress(arena, port);
-  }
 }

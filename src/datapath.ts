@@ -27,7 +27,9 @@ import {
   MAIL_HALT,
   MAIL_MESSAGE,
   PORT_COUNTERS_STRIDE,
+  PORT_STRIDE,
   PortCounters,
+  PortRecord,
   PROGRAM_WORDS,
   STAGE_ACT,
   STAGE_LOOK_UP,
@@ -73,18 +75,19 @@ interface Exports {
   reset(): void;
   hostPrepare(port: number, cut: boolean): number;
   hostSent(port: number): void;
-  memoryPoll(port: number): number;
-  memoryTransmit(port: number): void;
-  xdpPoll(port: number): number;
-  xdpTransmit(port: number): void;
-  xdpBacklog(port: number): number;
+  memoryPoll(port: number, queue: number): number;
+  memoryTransmit(port: number, queue: number): void;
+  xdpPoll(port: number, queue: number): number;
+  xdpTransmit(port: number, queue: number): void;
+  xdpBacklog(queue: number): number;
+  xdpRelease(queue: number): void;
   coalesce(port: number): number;
-  packetArm(port: number): number;
-  packetDisarm(port: number): void;
-  packetReceived(port: number, messages: number): void;
-  packetFill(port: number): number;
-  packetSent(port: number, frames: number): void;
-  packetRefused(port: number, noRoom: boolean): void;
+  packetArm(queue: number): number;
+  packetDisarm(queue: number): void;
+  packetReceived(port: number, queue: number, messages: number): void;
+  packetFill(port: number, queue: number): number;
+  packetSent(port: number, queue: number, frames: number): void;
+  packetRefused(port: number, queue: number, noRoom: boolean): void;
 }
 
 /** Compiles the module. It is compiled once and shared with the threads. */
@@ -112,6 +115,7 @@ export class Datapath {
   readonly #subtables: number;
   readonly #transmitQueues: number;
   readonly #portCounters: number;
+  readonly #ports: number;
 
   /** Joins the arena as thread number `thread`, which no other instance may be. */
   constructor(arena: Arena, thread: number) {
@@ -141,6 +145,7 @@ export class Datapath {
     const row = thread * arena.limits.ports;
     this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
     this.#portCounters = regionAddress(arena, 'portCounters') + row * PORT_COUNTERS_STRIDE;
+    this.#ports = regionAddress(arena, 'ports');
   }
 
   /** Sets the switch clock for what this thread does next. */
@@ -208,14 +213,24 @@ export class Datapath {
 
   /** Counts a frame that could not be received: at the port only, as it never came in. */
   refuse(port: number): void {
-    this.u64[(this.#portCounters + port * PORT_COUNTERS_STRIDE + PortCounters.rxDropped) >> 3]!++;
+    this.u64[(this.#portCounters + port * PORT_COUNTERS_STRIDE + PortCounters.rxErrors) >> 3]!++;
+  }
+
+  /** Tells the control side that the kernel refuses to go on with a port, for reason `errno`. */
+  reportFailure(port: number, errno: number): void {
+    Atomics.store(this.i32, (this.#ports + port * PORT_STRIDE + PortRecord.failure) >> 2, errno);
   }
 
   // Transmitting
 
-  /** The ports of this thread that `flush` left with frames to transmit: the first `n` of a list. */
+  /** The ports that `flush` left for this thread to transmit: the first so many of a list. */
   readyPort(i: number): number {
     return this.u16[(this.#self + THREAD_READY_PORTS + 2 * i) >> 1]!;
+  }
+
+  /** Whether this thread holds frames that did not fit the ring to the thread that sends them. */
+  isHeldUp(): boolean {
+    return this.u32[(this.#self + Thread.heldPorts) >> 2] !== 0;
   }
 
   /** Forgets the list of ready ports; each has been transmitted. */

@@ -8,16 +8,31 @@ export interface PortRow {
   number: number;
   name: string;
   type: string;
-  /** The datapath thread that owns it, from 1. */
-  thread: number;
+  /** The datapath threads that have its queues, in their order, from 1. */
+  threads: number[];
+  /** Whether it carries frames. */
   state: 'up' | 'down';
+  /** Whether somebody is at the other end. */
+  carrier: boolean;
+  /** Why it is down. */
+  reason: string;
+  /** How long it has been up or down. */
+  sinceSeconds: number;
   mtu: number;
+  // As `ip -s link` has them.
   rxPackets: number;
   rxBytes: number;
-  /** What arrived and was not taken in: malformed for the port, or more than the kernel had room for. */
+  /** What came and cannot be a frame. */
+  rxErrors: number;
+  /** What the kernel kept from the switch, other than for want of room. */
   rxDropped: number;
+  /** What the kernel had no room for: the switch was behind. */
+  rxMissed: number;
   txPackets: number;
   txBytes: number;
+  /** What the kernel refused. */
+  txErrors: number;
+  /** What was too long, found no room, or found the port down. */
   txDropped: number;
 }
 

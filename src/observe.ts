@@ -114,9 +114,10 @@ export interface ThreadState {
 export interface PortTotals {
   rxPackets: number;
   rxBytes: number;
-  rxDropped: number;
+  rxErrors: number;
   txPackets: number;
   txBytes: number;
+  txErrors: number;
   txDropped: number;
 }
 
@@ -189,9 +190,10 @@ export class Observer {
     return {
       rxPackets: sum(PortCounters.rxPackets),
       rxBytes: sum(PortCounters.rxBytes),
-      rxDropped: sum(PortCounters.rxDropped),
+      rxErrors: sum(PortCounters.rxErrors),
       txPackets: sum(PortCounters.txPackets),
       txBytes: sum(PortCounters.txBytes),
+      txErrors: sum(PortCounters.txErrors),
       txDropped: sum(PortCounters.txDropped),
     };
   }

@@ -1,6 +1,6 @@
 /**
- * What the control side, which is no thread of the arena, writes there: ports that come and go, the sign that
- * a thread has mail, and the one that it is to stand still.
+ * What the control side, which is no thread of the arena, does there: ports that come and go, the areas that
+ * their queues share with the kernel, the sign that a thread has mail, and the one that it is to stand still.
  */
 import { type Arena, regionAddress } from './arena.ts';
 import {
@@ -9,33 +9,57 @@ import {
   AWAKE,
   MAIL_HALT,
   MAIL_MESSAGE,
+  PORT_DOWN,
   PORT_NONE,
+  PORT_SENDERS,
   PORT_STRIDE,
   PORT_UP,
   PortRecord,
+  QUEUE_SIZE,
   THREAD_STRIDE,
   Thread,
 } from './generated/layout.ts';
 
 /** The ports as the datapath knows them, for the control side, which opens and closes them. */
 export class PortTable {
+  readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
   readonly #ports: number;
+  readonly #threads: number;
 
   constructor(arena: Arena) {
+    this.#u8 = new Uint8Array(arena.memory.buffer);
     this.#i32 = new Int32Array(arena.memory.buffer);
     this.#ports = regionAddress(arena, 'ports');
+    this.#threads = arena.limits.threads;
   }
 
-  /** Shows a port to the datapath: thread `owner` drives it, and it takes frames up to `maxLength` bytes. */
-  open(port: number, owner: number, maxLength: number): void {
+  /**
+   * Shows a port to the datapath: it takes frames up to `maxLength` bytes, and `owners` have its queues. Their
+   * drivers must be there. Each other thread passes its frames to one of them.
+   */
+  open(port: number, owners: number | readonly number[], maxLength: number): void {
     const at = this.#at(port);
-    this.#i32[(at + PortRecord.owner) >> 2] = owner;
-    this.#i32[(at + PortRecord.maxLength) >> 2] = maxLength;
+    const threads = [owners].flat();
+    for (let thread = 0; thread < this.#threads; thread++) {
+      const sender = threads.includes(thread) ? thread : threads[thread % threads.length]!;
+      this.#u8[at + PORT_SENDERS + thread] = sender;
+    }
+    this.setMaxLength(port, maxLength);
     Atomics.store(this.#i32, (at + PortRecord.state) >> 2, PORT_UP);
   }
 
-  /** Hides it; frames on their way to it are dropped. */
+  /** The longest frame that a port takes has changed. */
+  setMaxLength(port: number, bytes: number): void {
+    Atomics.store(this.#i32, (this.#at(port) + PortRecord.maxLength) >> 2, bytes);
+  }
+
+  /** The port cannot carry frames at present: those for it are dropped, and counted at the port. */
+  takeDown(port: number): void {
+    Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_DOWN);
+  }
+
+  /** There is no such port any more. */
   close(port: number): void {
     Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
   }
@@ -44,8 +68,35 @@ export class PortTable {
     return Atomics.load(this.#i32, (this.#at(port) + PortRecord.state) >> 2) === PORT_UP;
   }
 
+  /** The errno for which a driver cannot go on with the port, forgotten once it has been told; 0: none. */
+  takeFailure(port: number): number {
+    return Atomics.exchange(this.#i32, (this.#at(port) + PortRecord.failure) >> 2, 0);
+  }
+
   #at(port: number): number {
     return this.#ports + port * PORT_STRIDE;
+  }
+}
+
+/** Which areas of the arena queues of ports have: QUEUE_SIZE bytes each, to share with the kernel. */
+export class QueueAreas {
+  readonly #free: number[];
+
+  constructor(arena: Arena) {
+    const first = regionAddress(arena, 'queues');
+    this.#free = Array.from({ length: arena.limits.queues }, (_, i) => first + i * QUEUE_SIZE).reverse();
+  }
+
+  /** Addresses of `count` areas. @throws Error when there are not so many left. */
+  take(count: number): number[] {
+    if (count > this.#free.length) {
+      throw new Error(`found room for ${this.#free.length} more queues, expected ${count} (limits.queues)`);
+    }
+    return Array.from({ length: count }, () => this.#free.pop()!);
+  }
+
+  give(areas: readonly number[]): void {
+    this.#free.push(...areas);
   }
 }
 

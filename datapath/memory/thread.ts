@@ -3,8 +3,8 @@
  *
  *     line 0    epoch                     this thread writes, atomically; reclaimers read (epoch.ts)
  *     line 1    sleeping, rung, mail      the doorbell (below); atomic
- *     line 2    nowMs … load              this thread alone, in the module and in TypeScript; others may look
- *     line 3 …  numbers of ready ports    the same
+ *     line 2    nowMs … startedMs         this thread alone, in the module and in TypeScript; others may look
+ *     line 3 …  numbers of ports          the same: those that are ready, then those held up
  *
  * The doorbell. Before it sleeps a thread stores how it sleeps in `sleeping`, then looks once more for
  * work; whoever gives it work does so first and then reads `sleeping`. Both are sequentially consistent,
@@ -46,17 +46,19 @@ export class Thread {
   readyPorts: u32; // ports for which this thread has queued frames: so many of the numbers below
   retiredHead: u32; // flows that wait for their epoch, oldest first; number + 1, 0 none
   retiredTail: u32;
+  heldPorts: u32; // ports with frames that did not fit the ring to their sender: so many of the second list
   timing: u32; // not 0: this batch is timed (stage.ts)
   load: f32; // share of a recent second in which it had work
   busyMs: f64; // time in which it had work, since it started
   startedMs: f64; // by the switch clock
-  // from line 3 on: MAX_PORTS × u16, the numbers of the ready ports
+  // from line 3 on: MAX_PORTS × u16, the numbers of the ready ports, and again as many, of the held-up ones
 }
 
 export const MAX_THREADS: u32 = 32;
 export const MAX_PORTS: u32 = 256;
 export const THREAD_READY_PORTS: usize = 192;
-export const THREAD_STRIDE: u32 = 704; // 192 + 2 × MAX_PORTS
+export const THREAD_HELD_PORTS: usize = 704; // 192 + 2 × MAX_PORTS
+export const THREAD_STRIDE: u32 = 1216; // 192 + 2 × 2 × MAX_PORTS
 
 export const AWAKE: u32 = 0;
 export const ASLEEP_IN_POLL: u32 = 1;
@@ -84,6 +86,7 @@ export function beginAgain(): void {
   const address = changetype<usize>(self);
   self.wakeMask = 0;
   self.readyPorts = 0;
+  self.heldPorts = 0;
   self.retiredHead = 0;
   self.retiredTail = 0;
   self.timing = 0;
@@ -109,4 +112,10 @@ export function ring(number: u32): void {
 export function noteReady(port: u32): void {
   store<u16>(changetype<usize>(self) + THREAD_READY_PORTS + ((<usize>self.readyPorts) << 1), <u16>port);
   self.readyPorts++;
+}
+
+/** Notes that this thread holds frames for a port until there is room for them. */
+export function noteHeld(port: u32): void {
+  store<u16>(changetype<usize>(self) + THREAD_HELD_PORTS + ((<usize>self.heldPorts) << 1), <u16>port);
+  self.heldPorts++;
 }

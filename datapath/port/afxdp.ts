@@ -10,9 +10,10 @@
  * it is. A frame is the kernel's from the moment it is on `fill` or `tx` until it is back through `rx` or
  * `completion`. The rings' indices are free-running; the producer of each publishes with an atomic store.
  *
- * QUEUE_SIZE bytes at PortRecord.queue: rx, tx, fill, completion areas of XDP_AREA each, then inside the
- * fill area, behind its ring, the record below, which TypeScript fills before the port is up. The port's
- * owner alone uses it.
+ * In the queue's area: rx, tx, fill, completion areas of XDP_AREA each; inside the fill area, behind its ring,
+ * the record below, which TypeScript fills before a thread drives the queue; and at XDP_HELD a bit for each
+ * small frame of the arena, set while the kernel has the frame. Where a frame is inside the kernel no ring
+ * tells, so when the socket is closed, these bits say which frames come back. The queue's thread alone uses it.
  */
 import { BATCH, setFrameIn } from '../batch';
 import { COUNT_SEGMENTED, count } from '../counters';
@@ -59,16 +60,26 @@ export class XdpQueue {
 export const XDP_AREA: u32 = 65536;
 export const XDP_QUEUE: u32 = 163840; // 2 × XDP_AREA + 32 KiB
 
+/** Offset in the area of the bits that say which frames the kernel has. There is room for MAX_FRAMES. */
+export const XDP_HELD: u32 = 393216;
+export const MAX_FRAMES: u32 = 1048576;
+
 /** Frames are given to the kernel this many at a time at least. */
 const FILL_BATCH: u32 = 64;
 
-function queueOf(port: u32): XdpQueue {
-  return changetype<XdpQueue>(portAt(port).queue + XDP_QUEUE);
+/** The word that has frame `number`'s bit. */
+function heldWord(queue: XdpQueue, number: u32): usize {
+  return changetype<usize>(queue) + (XDP_HELD - XDP_QUEUE) + ((<usize>(number >>> 5)) << 2);
+}
+
+/** Notes that frame `number` goes to the kernel, or comes back from it. */
+function flipHeld(queue: XdpQueue, number: u32): void {
+  const word = heldWord(queue, number);
+  store<u32>(word, load<u32>(word) ^ (1 << (number & 31)));
 }
 
 /** Receives up to a batch and processes it. Returns how many frames that was. */
-export function xdpPoll(port: u32): u32 {
-  const queue = queueOf(port);
+export function xdpPoll(port: u32, queue: XdpQueue): u32 {
   const consumer = load<u32>(queue.rxConsumer);
   const n = min<u32>(atomic.load<u32>(queue.rxProducer) - consumer, BATCH);
   for (let i: u32 = 0; i < n; i++) {
@@ -80,6 +91,7 @@ export function xdpPoll(port: u32): u32 {
     frame.length = load<u32>(descriptor, 8);
     frame.port = port;
     makePlain(frame);
+    flipHeld(queue, number);
     setFrameIn(i, number);
   }
   if (n != 0) atomic.store<u32>(queue.rxConsumer, consumer + n);
@@ -100,6 +112,7 @@ function fill(queue: XdpQueue): void {
     hold(frameAt(number));
     const slot = queue.fillDescriptors + ((<usize>((producer + given) & (queue.entries - 1))) << 3);
     store<u64>(slot, <u64>number * FRAME_SIZE);
+    flipHeld(queue, number);
   }
   atomic.store<u32>(queue.fillProducer, producer + given);
 }
@@ -110,14 +123,15 @@ function reap(queue: XdpQueue): void {
   const n = atomic.load<u32>(queue.completionProducer) - consumer;
   for (let i: u32 = 0; i < n; i++) {
     const slot = queue.completionDescriptors + ((<usize>((consumer + i) & (queue.entries - 1))) << 3);
-    giveFrame(load<u32>(slot) / FRAME_SIZE);
+    const number = load<u32>(slot) / FRAME_SIZE;
+    flipHeld(queue, number);
+    giveFrame(number);
   }
   if (n != 0) atomic.store<u32>(queue.completionConsumer, consumer + n);
 }
 
 /** Puts the frames queued for the port on the transmit ring; what does not fit is dropped. */
-export function xdpTransmit(port: u32): void {
-  const queue = queueOf(port);
+export function xdpTransmit(port: u32, queue: XdpQueue): void {
   const waiting = transmitQueue(port);
   queue.txNext = load<u32>(queue.txProducer);
   for (let i: u32 = 0; i < waiting.count; i++) {
@@ -142,7 +156,7 @@ function sendWhole(queue: XdpQueue, port: u32, number: u32): void {
   if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
   const own = number < map.frameCount ? number : duplicate(frame, frame.length);
   if (own == NONE) return dropAtPort(number, port, DROP_NO_FRAMES);
-  if (!post(queue, frameAt(own))) {
+  if (!post(queue, own)) {
     if (own != number) giveFrame(own);
     return dropAtPort(number, port, DROP_TRANSMIT_QUEUE_FULL);
   }
@@ -160,7 +174,7 @@ function sendSegments(queue: XdpQueue, port: u32, number: u32): void {
   for (let offset: u32 = 0; offset < frame.length - headers; offset += frame.segmentSize) {
     const segment = cutSegment(frame, headers, offset);
     if (segment == NONE) break;
-    if (!post(queue, frameAt(segment))) {
+    if (!post(queue, segment)) {
       giveFrame(segment);
       break;
     }
@@ -174,20 +188,30 @@ function sendSegments(queue: XdpQueue, port: u32, number: u32): void {
 }
 
 /** Puts one frame of the UMEM on the transmit ring; false when the ring is full. */
-function post(queue: XdpQueue, frame: Frame): bool {
+function post(queue: XdpQueue, number: u32): bool {
   const producer = queue.txNext;
   if (producer - atomic.load<u32>(queue.txConsumer) == queue.entries) return false;
+  const frame = frameAt(number);
   const descriptor = queue.txDescriptors + ((<usize>(producer & (queue.entries - 1))) << 4);
   store<u64>(descriptor, <u64>(frame.data - map.frames));
   store<u32>(descriptor, frame.length, 8);
   store<u32>(descriptor, 0, 12);
   queue.txNext = producer + 1;
+  flipHeld(queue, number);
   return true;
 }
 
 /** Takes back what the kernel has sent; returns how many frames are on the transmit ring still. */
-export function xdpBacklog(port: u32): u32 {
-  const queue = queueOf(port);
+export function xdpBacklog(queue: XdpQueue): u32 {
   reap(queue);
   return load<u32>(queue.txProducer) - atomic.load<u32>(queue.txConsumer);
+}
+
+/** Takes back every frame that the kernel had: the socket is closed. */
+export function xdpRelease(queue: XdpQueue): void {
+  for (let first: u32 = 0; first < map.frameCount; first += 32) {
+    const word = heldWord(queue, first);
+    for (let held = load<u32>(word); held != 0; held &= held - 1) giveFrame(first + ctz<u32>(held));
+    store<u32>(word, 0);
+  }
 }

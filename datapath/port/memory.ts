@@ -2,16 +2,16 @@
  * Memory port: receives from a ring of frames in the arena and transmits into one. Two of them joined in a
  * circle measure the packet path alone.
  *
- *     queue at PortRecord.queue: head, tail, then MEMORY_SLOTS frame numbers
+ *     the queue's area: head, tail, then MEMORY_SLOTS frame numbers
  *
- * What is transmitted to the port is what it receives next; nobody but its owner touches it.
+ * What is transmitted to the port is what it receives next; nobody but its thread touches it.
  */
 import { BATCH, setFrameIn } from '../batch';
 import { DROP_TRANSMIT_QUEUE_FULL } from '../drop';
 import { frameAt, makePlain } from '../packet/frame';
 import { process } from '../process';
 import { countSent, dropAtPort } from '../transmit';
-import { portAt, queued, transmitQueue } from './port';
+import { queued, transmitQueue } from './port';
 
 @unmanaged
 export class MemoryQueue {
@@ -25,13 +25,8 @@ function slot(queue: MemoryQueue, i: u32): usize {
   return changetype<usize>(queue) + offsetof<MemoryQueue>() + ((<usize>(i & (MEMORY_SLOTS - 1))) << 2);
 }
 
-function queueOf(port: u32): MemoryQueue {
-  return changetype<MemoryQueue>(portAt(port).queue);
-}
-
 /** Receives up to a batch and processes it. Returns how many frames that was. */
-export function memoryPoll(port: u32): u32 {
-  const queue = queueOf(port);
+export function memoryPoll(port: u32, queue: MemoryQueue): u32 {
   const n = min<u32>(queue.head - queue.tail, BATCH);
   for (let i: u32 = 0; i < n; i++) {
     const number = load<u32>(slot(queue, queue.tail + i));
@@ -45,8 +40,7 @@ export function memoryPoll(port: u32): u32 {
   return n;
 }
 
-export function memoryTransmit(port: u32): void {
-  const queue = queueOf(port);
+export function memoryTransmit(port: u32, queue: MemoryQueue): void {
   const waiting = transmitQueue(port);
   for (let i: u32 = 0; i < waiting.count; i++) {
     const number = queued(waiting, i);

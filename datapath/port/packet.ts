@@ -9,8 +9,8 @@
  * Whole segments and partial checksums pass as they are; the kernel behind the socket finishes what its
  * device cannot. Each receiving slot holds a large frame while the port is up.
  *
- * PACKET_QUEUE bytes behind PortRecord.queue: the record below, then the receiving and the sending slots. The
- * port's owner alone uses it; addresses in it are the process's, for the kernel.
+ * PACKET_QUEUE bytes into the queue's area: the record below, then the receiving and the sending slots. The
+ * queue's thread alone uses it; addresses in it are the process's, for the kernel.
  */
 import { BATCH, setFrameIn } from '../batch';
 import { portCounters } from '../counters';
@@ -30,7 +30,7 @@ import { segmentCount } from '../packet/segment';
 import { pushVlan } from '../packet/vlan';
 import { process } from '../process';
 import { countSent, dropAtPort } from '../transmit';
-import { PACKET_QUEUE, portAt, queued, transmitQueue } from './port';
+import { queued, transmitQueue } from './port';
 
 @unmanaged
 export class PacketQueue {
@@ -85,10 +85,6 @@ const SOL_PACKET: u32 = 263;
 const PACKET_AUXDATA: u32 = 8;
 const STATUS_VLAN: u32 = 0x10;
 
-function queueOf(port: u32): PacketQueue {
-  return changetype<PacketQueue>(portAt(port).queue + PACKET_QUEUE);
-}
-
 /** Message `i` of the array at `array`; messages are contiguous, their slots lie apart. */
 function messageAt(queue: PacketQueue, array: u32, i: u32): Message {
   return changetype<Message>(changetype<usize>(queue) + array + ((<usize>i) << 6));
@@ -109,8 +105,7 @@ function aim(queue: PacketQueue, message: Message, slot: usize, data: usize, len
 }
 
 /** Gives every receiving slot a frame, as far as there are any. Returns how many slots are ready. */
-export function packetArm(port: u32): u32 {
-  const queue = queueOf(port);
+export function packetArm(queue: PacketQueue): u32 {
   while (queue.armed < BATCH) {
     const number = takeFrame(LARGE_FRAME_SIZE - FRAME_HEADROOM);
     if (number == NONE) break;
@@ -130,8 +125,7 @@ function arm(queue: PacketQueue, i: u32, number: u32): void {
 }
 
 /** Processes the first `n` messages, which recvmmsg has filled, and arms the slots anew. */
-export function packetReceived(port: u32, n: u32): void {
-  const queue = queueOf(port);
+export function packetReceived(port: u32, queue: PacketQueue, n: u32): void {
   let kept: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
     const slot = slotAt(queue, PACKET_RX_SLOTS, i);
@@ -141,7 +135,7 @@ export function packetReceived(port: u32, n: u32): void {
   }
   takeOver(queue, n);
   if (kept != 0) process(port, kept);
-  packetArm(port);
+  packetArm(queue);
 }
 
 /** Moves the frames of the slots behind the first `n`, which nothing was received into, to the front. */
@@ -155,7 +149,7 @@ function takeOver(queue: PacketQueue, n: u32): void {
 
 /** A frame longer than any buffer never was received: it counts at the port only. */
 function refuse(port: u32, number: u32): void {
-  portCounters(port).rxDropped++;
+  portCounters(port).rxErrors++;
   giveFrame(number);
 }
 
@@ -183,8 +177,7 @@ function vlanTag(message: Message, control: usize): u32 {
 }
 
 /** Makes messages of the frames queued for the port, at most PACKET_TX_BATCH. Returns how many. */
-export function packetFill(port: u32): u32 {
-  const queue = queueOf(port);
+export function packetFill(port: u32, queue: PacketQueue): u32 {
   const waiting = transmitQueue(port);
   const n = min<u32>(waiting.count - queue.sent, PACKET_TX_BATCH);
   for (let i: u32 = 0; i < n; i++) {
@@ -206,8 +199,7 @@ function writeOffloads(offloads: OffloadHeader, frame: Frame): void {
 }
 
 /** The kernel took the first `n` frames that were not done with yet. */
-export function packetSent(port: u32, n: u32): void {
-  const queue = queueOf(port);
+export function packetSent(port: u32, queue: PacketQueue, n: u32): void {
   const waiting = transmitQueue(port);
   for (let i: u32 = 0; i < n; i++) {
     const number = queued(waiting, queue.sent + i);
@@ -220,8 +212,7 @@ export function packetSent(port: u32, n: u32): void {
 }
 
 /** The kernel refused the next frame: for want of room, which a later one may find, or for good. */
-export function packetRefused(port: u32, noRoom: bool): void {
-  const queue = queueOf(port);
+export function packetRefused(port: u32, queue: PacketQueue, noRoom: bool): void {
   const number = queued(transmitQueue(port), queue.sent);
   dropAtPort(number, port, noRoom ? DROP_TRANSMIT_QUEUE_FULL : DROP_TRANSMIT_ERROR);
   queue.sent++;
@@ -235,16 +226,8 @@ function finish(queue: PacketQueue, port: u32): void {
   queue.sent = 0;
 }
 
-/** Forgets what a thread that died had with the kernel; its frames are found by their holder. */
-export function packetForget(port: u32): void {
-  const queue = queueOf(port);
-  queue.armed = 0;
-  queue.sent = 0;
-}
-
-/** Takes back the frames that wait to be received into; the port is closing. */
-export function packetDisarm(port: u32): void {
-  const queue = queueOf(port);
+/** Takes back the frames that wait to be received into: the port is closing. */
+export function packetDisarm(queue: PacketQueue): void {
   while (queue.armed != 0) {
     queue.armed--;
     giveFrame(load<u32>(slotAt(queue, PACKET_RX_SLOTS, queue.armed), FRAME_NUMBER));

@@ -1,42 +1,66 @@
 /**
- * What the packet path knows of a port: who owns it and what it can carry.
+ * What the packet path knows of a port: whether it is up, what it can carry, and who sends for whom.
  *
- * The control side writes `queue` before any thread attaches, and `owner` and `maxLength` before it stores
- * `state`, atomically. Threads that find a port up by an atomic load of `state` may read the rest.
+ * A port has one queue or several. A queue belongs to one datapath thread, which alone receives from it and
+ * sends through it; a thread has at most one queue of a port. A thread that has none passes its frames for the
+ * port to one that has, always the same, so that frames of one flow do not overtake each other:
+ *
+ *     senders   of a port with queues on threads 1 and 2, in a switch of five threads
+ *
+ *               thread    0  1  2  3  4
+ *               sender    1  1  2  2  1
+ *
+ * The control side writes senders and `maxLength`, and stores `state` after them, atomically. Threads that find
+ * a port up by an atomic load of `state` may read the rest. While it is up, only `maxLength` changes, and any
+ * value it has had will do for frames under way. `failure` is set by any thread that drives the port, and
+ * cleared by the control side while no thread does; atomic.
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
 
 @unmanaged
 export class PortRecord {
-  state: u32; // PORT_NONE or PORT_UP
-  owner: u32; // thread that receives from it and transmits to it
+  state: u32; // PORT_…
   maxLength: u32; // longest frame that it takes, Ethernet header included, one VLAN tag not counted
-  queue: usize; // QUEUE_SIZE bytes of its own; the port's type says what is there
+  failure: u32; // errno for which the kernel refuses to go on with the port; 0: none
 }
 
 export const PORT_STRIDE: u32 = 64;
 
-/** Each port has this much arena for rings or messages that it shares with the kernel. */
+/** Where in the record the senders are: MAX_THREADS × u8, thread numbers. */
+export const PORT_SENDERS: u32 = 32;
+
+/** A queue of a port may have this much arena, its area, for rings or messages that it shares with the kernel. */
 export const QUEUE_SIZE: u32 = 524288;
 
-/** Its second half is for packet sockets, whatever the first is for. */
+/** The area's second half is for packet sockets, whatever the first is for. */
 export const PACKET_QUEUE: u32 = 262144;
 
-export const PORT_NONE: u32 = 0;
+export const PORT_NONE: u32 = 0; // no port has the number
 export const PORT_UP: u32 = 1;
+export const PORT_DOWN: u32 = 2; // there is one, and it cannot carry frames at present
 
 export function portAt(port: u32): PortRecord {
   return changetype<PortRecord>(map.ports + <usize>(port * PORT_STRIDE));
 }
 
+export function stateOf(port: u32): u32 {
+  return port < map.portCount ? atomic.load<u32>(changetype<usize>(portAt(port))) : PORT_NONE;
+}
+
 export function isUp(port: u32): bool {
-  return port < map.portCount && atomic.load<u32>(changetype<usize>(portAt(port))) == PORT_UP;
+  return stateOf(port) == PORT_UP;
+}
+
+/** The thread that sends what this one has for a port. */
+export function senderFor(port: u32): u32 {
+  return <u32>load<u8>(changetype<usize>(portAt(port)) + PORT_SENDERS + self.number);
 }
 
 /**
- * The frames that one thread has for one port and has not sent yet, in order. That thread alone uses it:
- * the owner sends them, any other passes them to the owner at the end of its batch.
+ * The frames that one thread has for one port and has not sent yet, in order. That thread alone uses it: it
+ * sends them if it has a queue of the port, and else passes them on at the end of its batch. What does not fit
+ * the ring to the other thread stays until the next round.
  */
 @unmanaged
 export class TransmitQueue {

@@ -8,10 +8,10 @@ import { MemoryPort } from './memory-port.ts';
 /** Rounds between two looks at the clock: about 0.1 ms. */
 const ROUNDS = 64;
 
-const { arena, thread, arrived } = workerData as WorkerData;
+const { arena, thread, area, arrived } = workerData as WorkerData;
 const datapath = new Datapath(arena, thread);
 const forwarder = new Forwarder(datapath);
-forwarder.attach(thread + 1, new MemoryPort(datapath, thread + 1));
+forwarder.attach(thread + 1, new MemoryPort(datapath, thread + 1, area));
 
 parentPort!.on('message', ({ barrier, forMs }: MeasureRequest) => {
   Atomics.add(arrived, 0, 1);

@@ -16,7 +16,7 @@ import {
   NONE,
   Observer,
   PortTable,
-  queueAddress,
+  QueueAreas,
 } from '../datapath.ts';
 import { Forwarder } from '../thread/forwarder.ts';
 import { Handler } from '../upcall/handler.ts';
@@ -44,6 +44,8 @@ export interface Measured {
 export interface WorkerData {
   arena: Arena;
   thread: number;
+  /** Arena address of its port's area. */
+  area: number;
   /** How many workers have arrived at any barrier so far. */
   arrived: Int32Array;
 }
@@ -71,10 +73,10 @@ export async function benchForward(
   options: ForwardOptions,
   each: (round: Measured[]) => Promise<void>,
 ): Promise<void> {
-  const arena = prepare(options);
+  const { arena, areas } = prepare(options);
   const observer = new Observer(arena);
   const { upcalls } = observer.totals();
-  const bench = new Workers(arena, options.threads);
+  const bench = new Workers(arena, areas);
   const counts = [...new Set([1, options.threads])];
   try {
     for (const threads of counts) await bench.measure(threads, WARM_UP_MS);
@@ -97,9 +99,9 @@ class Workers {
   readonly #arrived = new Int32Array(new SharedArrayBuffer(4));
   #barrier = 0;
 
-  constructor(arena: Arena, threads: number) {
-    this.#workers = Array.from({ length: threads }, (_, thread) => {
-      const workerData: WorkerData = { arena, thread, arrived: this.#arrived };
+  constructor(arena: Arena, areas: readonly number[]) {
+    this.#workers = areas.map((area, thread) => {
+      const workerData: WorkerData = { arena, thread, area, arrived: this.#arrived };
       return new Worker(new URL('./forward-worker.js', import.meta.url), { workerData });
     });
   }
@@ -126,10 +128,11 @@ class Workers {
 }
 
 /** An arena in which every frame is in its thread's port and has found its flow. No thread has started. */
-function prepare({ flows, size, threads }: ForwardOptions): Arena {
+function prepare({ flows, size, threads }: ForwardOptions): { arena: Arena; areas: number[] } {
   const limits = {
     threads: threads + 1,
     ports: threads + 1,
+    queues: threads,
     flows: Math.max(threads * flows, 256 * (threads + 1)),
     frames: FRAMES * (threads + 1),
     largeFrames: 0,
@@ -145,19 +148,20 @@ function prepare({ flows, size, threads }: ForwardOptions): Arena {
     macAgeingMs: 300_000,
   });
   const table = new PortTable(arena);
+  const areas = new QueueAreas(arena).take(threads);
   for (let thread = 0; thread < threads; thread++) {
     const port = thread + 1;
     const datapath = new Datapath(arena, thread);
+    const area = areas[thread]!;
     table.open(port, thread, size);
-    fill(datapath, port, flows, size - FCS);
-    goRound(datapath, port, handler);
+    fill(datapath, port, area, flows, size - FCS);
+    goRound(datapath, port, area, handler);
   }
-  return arena;
+  return { arena, areas };
 }
 
 /** Puts FRAMES frames into the queue of a memory port. */
-function fill(datapath: Datapath, port: number, flows: number, length: number): void {
-  const queue = queueAddress(datapath.arena, port);
+function fill(datapath: Datapath, port: number, queue: number, flows: number, length: number): void {
   for (let i = 0; i < FRAMES; i++) {
     const frame = datapath.takeFrame(length);
     if (frame === NONE) throw new Error(`found ${i} free frames, expected ${FRAMES}`);
@@ -169,9 +173,9 @@ function fill(datapath: Datapath, port: number, flows: number, length: number): 
 }
 
 /** Moves every frame round, on this thread, until all have their flow. */
-function goRound(datapath: Datapath, port: number, handler: Handler): void {
+function goRound(datapath: Datapath, port: number, area: number, handler: Handler): void {
   const forwarder = new Forwarder(datapath);
-  forwarder.attach(port, new MemoryPort(datapath, port));
+  forwarder.attach(port, new MemoryPort(datapath, port, area));
   for (let moved = 0; moved < 4 * FRAMES; moved += forwarder.round(0)) while (handler.round(0) > 0);
   datapath.exports.leave();
 }

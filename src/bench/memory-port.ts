@@ -6,18 +6,21 @@ export class MemoryPort implements Port {
   readonly descriptors: readonly number[] = [];
   readonly #datapath: Datapath;
   readonly #number: number;
+  readonly #area: number;
 
-  constructor(datapath: Datapath, number: number) {
+  /** Drives port `number`, whose queue's area is at `area`. */
+  constructor(datapath: Datapath, number: number, area: number) {
     this.#datapath = datapath;
     this.#number = number;
+    this.#area = area;
   }
 
   poll(): number {
-    return this.#datapath.exports.memoryPoll(this.#number);
+    return this.#datapath.exports.memoryPoll(this.#number, this.#area);
   }
 
   transmit(): void {
-    this.#datapath.exports.memoryTransmit(this.#number);
+    this.#datapath.exports.memoryTransmit(this.#number, this.#area);
   }
 
   dueMs(): number {

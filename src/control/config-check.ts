@@ -40,6 +40,17 @@ export function checkPorts(source: Source, sections: ConfigFile, numbers: Map<st
   return problems;
 }
 
+/** The datapath threads that are to have a port's queues, if the configuration says so. */
+export function threadsOf(port: PortSection): number[] | undefined {
+  if ('threads' in port && port.threads) return port.threads;
+  return port.thread === undefined ? undefined : [port.thread];
+}
+
+/** How many queues a port has. */
+export function queuesOf(port: PortSection): number {
+  return ('queues' in port ? port.queues : undefined) ?? threadsOf(port)?.length ?? 1;
+}
+
 /** The names of the traffic ports other than `name`. */
 export function otherTrafficPorts({ ports }: ConfigFile, name: string): string[] {
   return Object.keys(ports).filter((other) => other !== name && ports[other]!.type === 'traffic');
@@ -58,16 +69,32 @@ function* checkNumber(checked: Checked): Iterable<Problem> {
   owners.set(number, name);
 }
 
-function* checkThread(checked: Checked, { type, thread }: PortSection): Iterable<Problem> {
+function* checkThread(checked: Checked, port: PortSection): Iterable<Problem> {
+  const { type, thread } = port;
   const { threads } = checked.sections;
   if (threads === 'inline' && (type === 'packet' || type === 'afxdp')) {
     const why = 'because with threads: inline the clock is virtual and the kernel’s is not';
     yield wrong(checked, 'type', `traffic or capture, ${why}`);
   }
   const datapaths = threads === 'inline' ? 1 : threads.datapath;
-  if (thread === undefined || thread <= datapaths) return;
-  const count = datapaths === 1 ? 'is 1' : `are ${datapaths}`;
-  yield wrong(checked, 'thread', `a datapath thread, of which there ${count}`);
+  const aThread = `a datapath thread, of which there ${datapaths === 1 ? 'is 1' : `are ${datapaths}`}`;
+  if (thread !== undefined && thread > datapaths) yield wrong(checked, 'thread', aThread);
+  if (!('queues' in port)) return;
+  const { source, name } = checked;
+  if (thread !== undefined && port.threads) yield wrong(checked, 'threads', 'thread or threads, not both');
+  for (const [i, one] of (port.threads ?? []).entries()) {
+    if (one > datapaths) yield source.wrongValue(['ports', name, 'threads', i], aThread);
+    else if (port.threads!.indexOf(one) !== i) {
+      yield source.wrongValue(['ports', name, 'threads', i], 'each thread once: it has one queue of a port');
+    }
+  }
+  const { queues } = port;
+  const named = threadsOf(port)?.length;
+  if (named !== undefined && (queues ?? named) !== named) {
+    yield wrong(checked, 'queues', `${named}, one for each thread named`);
+  } else if (named === undefined && (queues ?? 1) > datapaths) {
+    yield wrong(checked, 'queues', `at most ${datapaths}, since a thread has one queue of a port`);
+  }
 }
 
 function* checkCapture(checked: Checked, { read, write }: Of<'capture'>): Iterable<Problem> {

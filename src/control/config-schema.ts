@@ -1,7 +1,7 @@
 /** The configuration's sections, as the file spells them. */
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
-import { MAX_PORTS } from '../datapath.ts';
+import { MAX_FRAMES, MAX_PORTS } from '../datapath.ts';
 import { oneOf, section, text, whole } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
@@ -49,12 +49,23 @@ const common = {
   thread: whole(1, MOST_DATAPATH_THREADS).optional(),
 };
 
-const packet = section({ type: z.literal('packet'), ...common, interface: interfaceName });
+/** Of ports that are interfaces of the kernel: they may have several queues, and may be waited for. */
+const kernel = {
+  interface: interfaceName,
+  queues: whole(1, MOST_DATAPATH_THREADS).optional(),
+  threads: z
+    .array(whole(1, MOST_DATAPATH_THREADS), { error: 'a list of datapath threads' })
+    .min(1, { error: 'at least one thread' })
+    .optional(),
+  wait: yesNo.default(false),
+};
+
+const packet = section({ type: z.literal('packet'), ...common, ...kernel });
 
 const afxdp = section({
   type: z.literal('afxdp'),
   ...common,
-  interface: interfaceName,
+  ...kernel,
   mode: choice(['auto', 'native', 'generic']).default('auto'),
   queue: whole(0, 1023).default(0),
 });
@@ -101,8 +112,9 @@ const threads = z.union(
 
 const limits = section({
   flows: whole(4096, 1_048_576).default(65_536),
-  frames: whole(4096, 1_048_576).default(16_384),
+  frames: whole(4096, MAX_FRAMES).default(16_384),
   ports: whole(1, MOST_PORTS).default(64),
+  queues: whole(1, 1024).default(64),
   macs: whole(16, 1_048_576).default(8192),
 });
 

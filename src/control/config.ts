@@ -10,10 +10,11 @@ import { printFlow } from '../table/print.ts';
 import { ConfigError, type Place, type Problem } from '../yaml/problem.ts';
 import { readAs } from '../yaml/schema.ts';
 import { readSource, Source } from '../yaml/source.ts';
-import { checkPorts, otherTrafficPorts, type PortSection } from './config-check.ts';
+import { checkPorts, otherTrafficPorts, type PortSection, queuesOf, threadsOf } from './config-check.ts';
 import { type ConfigFile, configFile } from './config-schema.ts';
 
-type Settled = { name: string; number: number };
+/** `threads`: the datapath threads that have its queues, from 1, when the configuration says which. */
+type Settled = { name: string; number: number; queues: number; threads?: number[] };
 
 export type PacketConfig = Extract<PortSection, { type: 'packet' }> & Settled;
 export type AfxdpConfig = Extract<PortSection, { type: 'afxdp' }> & Settled;
@@ -22,7 +23,6 @@ export type CaptureConfig = Extract<PortSection, { type: 'capture' }> & Settled;
 export type TrafficConfig = Extract<PortSection, { type: 'traffic' }> &
   Settled & { seed: number; peers: string[] };
 
-/** A port; `thread` is the datapath thread that owns it, from 1, when the configuration says which. */
 export type PortConfig = PacketConfig | AfxdpConfig | TrafficConfig | CaptureConfig;
 
 /** A configuration in which everything is decided and every reference holds. */
@@ -98,11 +98,12 @@ function settle(
   numbers: Map<string, number>,
 ): PortConfig {
   const number = numbers.get(name)!;
-  if (port.type !== 'traffic') return { ...port, name, number };
+  const threads = threadsOf(port);
+  const settled = { name, number, queues: queuesOf(port), ...(threads && { threads }) };
+  if (port.type !== 'traffic') return { ...port, ...settled };
   return {
     ...port,
-    name,
-    number,
+    ...settled,
     seed: port.seed ?? number,
     peers: port.peers ?? otherTrafficPorts(sections, name),
   };

@@ -165,10 +165,15 @@ export class Replay {
         number,
         name,
         type,
-        thread: 1,
+        threads: [1],
         state: 'up',
+        carrier: true,
+        reason: '',
+        sinceSeconds: 0,
         mtu: MAX_LENGTH - 14,
         ...this.#observer.port(number),
+        rxDropped: 0,
+        rxMissed: 0,
       }),
     );
     return summaryOf(this.#config.name, this.#nowMs, this.#observer, ports);

@@ -7,24 +7,40 @@ import { accessSync, closeSync, constants, openSync, type Stats, statSync, write
 import { BATCH, type Datapath, DROP_TRANSMIT_ERROR, MAX_LENGTH, NONE } from '../datapath.ts';
 import { CaptureReader } from './capture/reader.ts';
 import { CaptureWriter } from './capture/writer.ts';
-import type { CaptureOptions, CaptureSpec, OpenPort, Port } from './port.ts';
+import type { DriverSpec, Opening, Port, PortBasics, PortContext, PortType } from './port.ts';
 
-/**
- * Finds out whether the files can be read and written; the port's thread opens them. What is there is
- * emptied only then. `epochMs`: when the switch clock began, since 1970.
- */
-export function openCapture(
-  number: number,
-  name: string,
-  { read, write, loop }: CaptureOptions,
-  epochMs: number,
-): OpenPort {
+interface CaptureOptions extends PortBasics {
+  /** File that frames come from, at the pace of their times. */
+  read?: string | undefined;
+  /** Whether the file begins anew when it ends. */
+  loop: boolean;
+  /** File that frames sent to the port go to. */
+  write?: string | undefined;
+}
+
+interface CaptureSpec extends DriverSpec {
+  /** Of the port, and so of the interface in the file. */
+  name: string;
+  read: string | undefined;
+  loop: boolean;
+  write: string | undefined;
+  /** When the switch clock began, since 1970: frames are written with their time of day. */
+  epochMs: number;
+}
+
+export const portType: PortType<CaptureOptions, CaptureSpec> = {
+  open: openCapture,
+  drive: (datapath, spec) => new CapturePort(datapath, spec),
+};
+
+/** Finds out whether the files can be read and written; the port's thread opens them, and empties what it writes. */
+function openCapture({ number, name, read, write, loop }: CaptureOptions, { epochMs }: PortContext): Opening {
   const source = read === undefined ? undefined : checkSource(read);
   if (write !== undefined) checkTarget(write, source);
+  const driver: CaptureSpec = { type: 'capture', number, name, read, write, loop, epochMs };
   return {
-    driver: { type: 'capture', number, name, options: { read, write, loop }, epochMs },
-    mtu: MAX_LENGTH - 14,
-    maxLength: MAX_LENGTH,
+    openQueue: () => ({ driver, close() {} }),
+    link: () => ({ mtu: MAX_LENGTH - 14, maxLength: MAX_LENGTH, carrier: true }),
     close() {},
   };
 }
@@ -49,7 +65,7 @@ function checkTarget(path: string, source: Stats | undefined): void {
 /** Frames whose times are no further apart than this may share a batch. */
 const GRAIN_MS = 1;
 
-export class CapturePort implements Port {
+class CapturePort implements Port {
   readonly descriptors: readonly number[] = [];
   readonly #datapath: Datapath;
   readonly #spec: CaptureSpec;
@@ -64,7 +80,7 @@ export class CapturePort implements Port {
   constructor(datapath: Datapath, spec: CaptureSpec) {
     this.#datapath = datapath;
     this.#spec = spec;
-    const { read, write } = spec.options;
+    const { read, write } = spec;
     if (write !== undefined) this.#writer = CaptureWriter.create(write, [spec.name]);
     try {
       if (read !== undefined) this.#start(read);
@@ -98,7 +114,7 @@ export class CapturePort implements Port {
     try {
       if (reader.next()) return;
       this.#endReading();
-      const { read, loop } = this.#spec.options;
+      const { read, loop } = this.#spec;
       if (!loop) return;
       this.#start(read!);
       if (this.#reader) this.#shiftMs = lastMs + GRAIN_MS - this.#reader.timeMs;

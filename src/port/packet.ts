@@ -13,37 +13,96 @@ import {
   PACKET_RX,
   PACKET_TX,
   PacketQueue,
-  queueAddress,
 } from '../datapath.ts';
-import { findInterface } from '../sys/interface.ts';
-import { hostAddress, openPacketSocket, receiveMessages, sendMessages, takeMissed } from '../sys/packet.ts';
-import type { OpenPort, PacketOptions, Port } from './port.ts';
+import { findUpInterface } from '../sys/interface.ts';
+import {
+  hostAddress,
+  joinFanout,
+  openPacketSocket,
+  receiveMessages,
+  sendMessages,
+  takeMissed,
+} from '../sys/packet.ts';
+import type { DriverSpec, Opening, OpenQueue, Port, PortBasics, PortContext, PortType } from './port.ts';
 
-const { EAGAIN, ENOBUFS } = constants.errno;
+const { EAGAIN, ENOBUFS, ENETDOWN, ENODEV, ENXIO } = constants.errno;
 
-export function openPacket(number: number, options: PacketOptions, arena: Arena): OpenPort {
-  const link = findInterface(options.interface);
-  if (!link.up) throw new Error(`${options.interface} is down (ip link set ${options.interface} up)`);
-  tellHostAddress(arena, number);
-  const fd = openPacketSocket(link.index, true);
-  let missed = 0;
-  return {
-    driver: { type: 'packet', number, fd },
-    mtu: link.mtu,
-    maxLength: MAX_LENGTH,
-    missed() {
-      missed += takeMissed(fd);
-      return missed;
-    },
-    close: () => closeSync(fd),
-  };
+/** The interface is not there any more, or down: no later frame will do better. */
+const GONE: readonly number[] = [ENETDOWN, ENODEV, ENXIO];
+
+interface PacketOptions extends PortBasics {
+  interface: string;
 }
 
-/** Tells the module where the arena is in the process, for the addresses in its messages. */
-export function tellHostAddress(arena: Arena, number: number): void {
-  const { buffer } = arena.memory;
-  const queue = queueAddress(arena, number) + PACKET_QUEUE;
-  new BigUint64Array(buffer)[(queue + PacketQueue.host) >> 3] = hostAddress(new Uint8Array(buffer));
+interface PacketSpec extends DriverSpec {
+  fd: number;
+  /** Arena address of the queue's area. */
+  area: number;
+}
+
+export const portType: PortType<PacketOptions, PacketSpec> = {
+  open: (options, context) => new PacketOpening(options, context),
+  drive: (datapath, spec) => new PacketPort(datapath, spec),
+};
+
+class PacketOpening implements Opening {
+  readonly #options: PacketOptions;
+  readonly #context: PortContext;
+  readonly #interfaceIndex: number;
+  readonly #areas: number[];
+  /** The fanout group of the queues, when there are several and the first is open. */
+  #group: number | undefined;
+
+  constructor(options: PacketOptions, context: PortContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#interfaceIndex = findUpInterface(options.interface).index;
+    this.#areas = context.areas.take(options.queues);
+  }
+
+  openQueue(queue: number): OpenQueue {
+    const { number, queues } = this.#options;
+    const area = this.#areas[queue]!;
+    writeRecord(this.#context.arena, area);
+    const fd = openPacketSocket(this.#interfaceIndex, true);
+    try {
+      if (queues > 1) this.#group = joinFanout(fd, this.#group);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    let rxMissed = 0;
+    const driver: PacketSpec = { type: 'packet', number, fd, area };
+    return {
+      driver,
+      counts() {
+        rxMissed += takeMissed(fd);
+        return { rxMissed, rxDropped: 0 };
+      },
+      close: () => closeSync(fd),
+    };
+  }
+
+  link() {
+    const { index, mtu, carrier } = findUpInterface(this.#options.interface);
+    if (index !== this.#interfaceIndex) throw new Error(`${this.#options.interface} is another one now`);
+    return { mtu, carrier, maxLength: MAX_LENGTH };
+  }
+
+  close(): void {
+    this.#context.areas.give(this.#areas);
+  }
+}
+
+/**
+ * Makes the record of a queue as new, and tells the module where the arena is in the process, for the addresses in
+ * its messages. A thread that died over the queue has left it as it was; its frames are taken back by themselves.
+ */
+export function writeRecord({ memory }: Arena, area: number): void {
+  const record = area + PACKET_QUEUE;
+  const host = hostAddress(new Uint8Array(memory.buffer));
+  new Uint8Array(memory.buffer, record, PacketQueue.size).fill(0);
+  new BigUint64Array(memory.buffer)[(record + PacketQueue.host) >> 3] = host;
 }
 
 /** Sends the frames queued for a port through a packet socket. */
@@ -51,54 +110,60 @@ export class PacketSender {
   readonly #datapath: Datapath;
   readonly #number: number;
   readonly #fd: number;
+  readonly #queue: number;
   readonly #messages: bigint;
 
-  constructor(datapath: Datapath, number: number, fd: number) {
+  constructor(datapath: Datapath, number: number, fd: number, area: number) {
     this.#datapath = datapath;
     this.#number = number;
     this.#fd = fd;
-    this.#messages = messagesAt(datapath, number, PACKET_TX);
+    this.#queue = area + PACKET_QUEUE;
+    this.#messages = hostAddress(datapath.u8) + BigInt(this.#queue + PACKET_TX);
   }
 
   transmit(): void {
     const { exports } = this.#datapath;
-    for (let n = exports.packetFill(this.#number); n > 0; n = exports.packetFill(this.#number)) {
+    const [number, queue] = [this.#number, this.#queue];
+    for (let n = exports.packetFill(number, queue); n > 0; n = exports.packetFill(number, queue)) {
       const sent = sendMessages(this.#fd, this.#messages, n);
-      if (sent > 0) exports.packetSent(this.#number, sent);
-      else exports.packetRefused(this.#number, sent === -EAGAIN || sent === -ENOBUFS);
+      if (sent > 0) exports.packetSent(number, queue, sent);
+      else this.#refused(-sent);
     }
+  }
+
+  #refused(errno: number): void {
+    if (GONE.includes(errno)) this.#datapath.reportFailure(this.#number, errno);
+    this.#datapath.exports.packetRefused(this.#number, this.#queue, errno === EAGAIN || errno === ENOBUFS);
   }
 }
 
-/** Host address of one of a port's message arrays. */
-function messagesAt(datapath: Datapath, number: number, array: number): bigint {
-  return hostAddress(datapath.u8) + BigInt(queueAddress(datapath.arena, number) + PACKET_QUEUE + array);
-}
-
-/** The thread's side. */
-export class PacketPort implements Port {
+class PacketPort implements Port {
   readonly descriptors: readonly number[];
   readonly #datapath: Datapath;
   readonly #number: number;
   readonly #fd: number;
+  readonly #queue: number;
   readonly #messages: bigint;
   readonly #sender: PacketSender;
 
-  constructor(datapath: Datapath, number: number, fd: number) {
+  constructor(datapath: Datapath, { number, fd, area }: PacketSpec) {
     this.#datapath = datapath;
     this.#number = number;
     this.#fd = fd;
     this.descriptors = [fd];
-    this.#messages = messagesAt(datapath, number, PACKET_RX);
-    this.#sender = new PacketSender(datapath, number, fd);
+    this.#queue = area + PACKET_QUEUE;
+    this.#messages = hostAddress(datapath.u8) + BigInt(this.#queue + PACKET_RX);
+    this.#sender = new PacketSender(datapath, number, fd, area);
   }
 
   poll(): number {
-    const armed = this.#datapath.exports.packetArm(this.#number);
+    const { exports } = this.#datapath;
+    const armed = exports.packetArm(this.#queue);
     if (armed === 0) return 0;
     const n = receiveMessages(this.#fd, this.#messages, Math.min(armed, BATCH));
-    if (n > 0) this.#datapath.exports.packetReceived(this.#number, n);
-    return n;
+    if (n > 0) exports.packetReceived(this.#number, this.#queue, n);
+    else if (n < 0) this.#datapath.reportFailure(this.#number, -n);
+    return Math.max(n, 0);
   }
 
   transmit(): void {
@@ -110,6 +175,6 @@ export class PacketPort implements Port {
   }
 
   close(): void {
-    this.#datapath.exports.packetDisarm(this.#number);
+    this.#datapath.exports.packetDisarm(this.#queue);
   }
 }

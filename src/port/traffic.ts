@@ -1,15 +1,27 @@
 /** Traffic port: simulated hosts on one end, the datapath on the other; they read and write its frames. */
 import { BATCH, type Datapath, MAX_LENGTH, NONE } from '../datapath.ts';
-import type { OpenPort, Port } from './port.ts';
+import type { DriverSpec, Port, PortBasics, PortType } from './port.ts';
 import { Hosts, MAX_FRAME_BYTES, type TrafficOptions } from './traffic/hosts.ts';
 
 const MTU = 1500;
 
-export function openTraffic(number: number, options: TrafficOptions): OpenPort {
-  return { driver: { type: 'traffic', number, options }, mtu: MTU, maxLength: MAX_LENGTH, close() {} };
+interface TrafficSpec extends DriverSpec {
+  traffic: TrafficOptions;
 }
 
-export class TrafficPort implements Port {
+export const portType: PortType<PortBasics & { traffic: TrafficOptions }, TrafficSpec> = {
+  open({ number, traffic }) {
+    const driver: TrafficSpec = { type: 'traffic', number, traffic };
+    return {
+      openQueue: () => ({ driver, close() {} }),
+      link: () => ({ mtu: MTU, maxLength: MAX_LENGTH, carrier: true }),
+      close() {},
+    };
+  },
+  drive: (datapath, { number, traffic }) => new TrafficPort(datapath, number, traffic),
+};
+
+class TrafficPort implements Port {
   readonly descriptors: readonly number[] = [];
   readonly #datapath: Datapath;
   readonly #number: number;

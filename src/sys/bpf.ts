@@ -30,8 +30,8 @@ function bpf(command: number, attributes: Uint8Array, what: string, ...pointees:
   return result;
 }
 
-/** A map from queue number to AF_XDP socket. */
-function createSocketMap(queues: number): number {
+/** A map from queue numbers below `queues` to AF_XDP sockets, still empty; close it with closeSync. */
+export function createSocketMap(queues: number): number {
   const attributes = Buffer.alloc(72);
   attributes.writeUInt32LE(BPF_MAP_TYPE_XSKMAP, 0);
   attributes.writeUInt32LE(4, 4);
@@ -73,7 +73,8 @@ function attach(program: number, interfaceIndex: number, mode: number): number {
   return bpf(BPF_LINK_CREATE, attributes, 'attaching the XDP program');
 }
 
-function setSocket(map: number, queue: number, socket: number): void {
+/** Enters a socket. It leaves the map by itself when it is closed. */
+export function setSocket(map: number, queue: number, socket: number): void {
   const key = Buffer.alloc(4);
   key.writeUInt32LE(queue);
   const value = Buffer.alloc(4);
@@ -86,20 +87,15 @@ function setSocket(map: number, queue: number, socket: number): void {
 }
 
 /**
- * Directs queue `queue` of an interface to an AF_XDP socket. Returns the descriptor of the link; closing it
- * detaches the program. @throws SystemError, EBUSY when another program is attached.
+ * Directs the queues of an interface to the AF_XDP sockets in `map`; what comes in at others, the kernel keeps.
+ * Returns the descriptor of the link; closing it detaches the program.
+ * @throws SystemError, EBUSY when another program is attached.
  */
-export function redirectQueue(interfaceIndex: number, queue: number, socket: number, mode: number): number {
-  const map = createSocketMap(queue + 1);
+export function redirectQueues(interfaceIndex: number, map: number, mode: number): number {
+  const program = loadProgram(map);
   try {
-    const program = loadProgram(map);
-    try {
-      setSocket(map, queue, socket);
-      return attach(program, interfaceIndex, mode);
-    } finally {
-      closeSync(program);
-    }
+    return attach(program, interfaceIndex, mode);
   } finally {
-    closeSync(map);
+    closeSync(program);
   }
 }

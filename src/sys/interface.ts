@@ -8,7 +8,9 @@ const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFMTU = 0x8921;
 const SIOCETHTOOL = 0x8946;
 const ETHTOOL_GTSO = 0x1e;
+const ETHTOOL_GCHANNELS = 0x3c;
 const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
 const NAME_LENGTH = 16;
 
 export interface Interface {
@@ -16,6 +18,8 @@ export interface Interface {
   index: number;
   mtu: number;
   up: boolean;
+  /** Whether somebody is at the other end, as far as the driver can tell. */
+  carrier: boolean;
   /** Whether it takes TCP segments whole (`ethtool -k`: tcp-segmentation-offload). */
   takesSegments: boolean;
 }
@@ -37,8 +41,30 @@ export function findInterface(name: string): Interface {
       index,
       mtu: ask(SIOCGIFMTU, 'SIOCGIFMTU'),
       up: (flags & IFF_UP) !== 0,
+      carrier: (flags & IFF_RUNNING) !== 0,
       takesSegments: takesSegments(fd, name),
     };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As `findInterface`. @throws also when the interface is down. */
+export function findUpInterface(name: string): Interface {
+  const link = findInterface(name);
+  if (!link.up) throw new Error(`${name} is down (ip link set ${name} up)`);
+  return link;
+}
+
+/** How many receive queues an interface has (`ethtool -l`); one that does not tell has one. */
+export function countReceiveQueues(name: string): number {
+  const fd = check(libc().socket(AF_INET, SOCK_DGRAM, 0), 'socket');
+  try {
+    const channels = Buffer.alloc(36); // struct ethtool_channels: command, four maxima, then the counts
+    channels.writeUInt32LE(ETHTOOL_GCHANNELS, 0);
+    if (ethtool(fd, name, channels) !== 0) return 1;
+    const [rx, combined] = [channels.readUInt32LE(20), channels.readUInt32LE(32)];
+    return Math.max(rx + combined, 1);
   } finally {
     closeSync(fd);
   }
@@ -55,7 +81,12 @@ function named(name: string): Buffer {
 function takesSegments(fd: number, name: string): boolean {
   const value = Buffer.alloc(8); // struct ethtool_value: command, data
   value.writeUInt32LE(ETHTOOL_GTSO, 0);
+  return ethtool(fd, name, value) === 0 && value.readUInt32LE(4) !== 0;
+}
+
+/** Gives the driver a command, which it answers in place. Returns what ioctl(2) does. */
+function ethtool(fd: number, name: string, command: Buffer): number {
   const ifreq = named(name);
-  ifreq.writeBigUInt64LE(libc().address(value), NAME_LENGTH);
-  return libc().ioctl(fd, SIOCETHTOOL, ifreq) === 0 && value.readUInt32LE(4) !== 0;
+  ifreq.writeBigUInt64LE(libc().address(command), NAME_LENGTH);
+  return libc().ioctl(fd, SIOCETHTOOL, ifreq);
 }

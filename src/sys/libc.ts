@@ -28,6 +28,7 @@ export interface Libc {
   bind(fd: number, address: Uint8Array, length: number): number;
   mmap(at: Pointer, length: number, protection: number, flags: number, fd: number, offset: number): bigint;
   sendto(fd: number, bytes: Pointer, length: number, flags: number, to: Pointer, toLength: number): number;
+  recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
   recvmmsg(fd: number, messages: Pointer, count: number, flags: number, timeout: Pointer): number;
   sendmmsg(fd: number, messages: Pointer, count: number, flags: number): number;
   poll(fds: Pointer, count: number, timeoutMs: number): number;
@@ -50,6 +51,7 @@ const PROTOTYPES = {
   bind: 'int bind(int, void*, uint32_t)',
   mmap: 'void* mmap(void*, size_t, int, int, int, int64_t)',
   sendto: 'intptr_t sendto(int, void*, size_t, int, void*, uint32_t)',
+  recv: 'intptr_t recv(int, void*, size_t, int)',
   recvmmsg: 'int recvmmsg(int, void*, uint32_t, int, void*)',
   sendmmsg: 'int sendmmsg(int, void*, uint32_t, int)',
   poll: 'int poll(void*, ulong, int)',

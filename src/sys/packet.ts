@@ -1,5 +1,6 @@
 /** AF_PACKET sockets (packet(7)) with offload headers (PACKET_VNET_HDR), for whole segments. */
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { check, int32, libc } from './libc.ts';
 
 const AF_PACKET = 17;
@@ -14,9 +15,11 @@ const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_STATISTICS = 6;
 const PACKET_AUXDATA = 8;
 const PACKET_VNET_HDR = 15;
+const PACKET_FANOUT = 18;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const MSG_DONTWAIT = 0x40;
+const { EAGAIN } = constants.errno;
 
 /** Room for a hundred whole segments; more would only make a flood's backlog take longer to work off. */
 const BUFFER_BYTES = 8 << 20;
@@ -59,9 +62,45 @@ function addPromiscuous(fd: number, interfaceIndex: number): void {
   check(libc().setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request, 16), 'promiscuous mode');
 }
 
-/** Receives into at most `count` messages at host address `messages`; 0 when there is nothing. */
+/**
+ * A group of packet sockets that share what arrives, as linux/if_packet.h has it. By hash: the kernel's hash of
+ * a flow is the same in both directions and for every fragment of a packet, so a flow stays in order on one
+ * socket. Neither rolled over to another socket when one is full, which would break that order, nor
+ * defragmented, since a switch passes fragments as they come. The group decides for its members whether they see
+ * what is sent.
+ */
+const FANOUT_HASH = 0;
+const FANOUT_UNIQUE_ID = 0x2000;
+const FANOUT_IGNORE_OUTGOING = 0x4000;
+
+/**
+ * Makes a receiving socket a member of group `group`, or of a new one. Returns the group's number. What the
+ * socket has received until now is discarded: other members have received it too.
+ */
+export function joinFanout(fd: number, group: number | undefined): number {
+  const flags = FANOUT_HASH | FANOUT_IGNORE_OUTGOING | (group === undefined ? FANOUT_UNIQUE_ID : 0);
+  const value = int32((group ?? 0) | (flags << 16));
+  check(libc().setsockopt(fd, SOL_PACKET, PACKET_FANOUT, value, 4), 'joining the fanout group');
+  if (group !== undefined) {
+    discard(fd);
+    return group;
+  }
+  const made = Buffer.alloc(4);
+  check(libc().getsockopt(fd, SOL_PACKET, PACKET_FANOUT, made, int32(4)), 'PACKET_FANOUT');
+  return made.readUInt16LE(0);
+}
+
+function discard(fd: number): void {
+  const byte = new Uint8Array(1);
+  while (libc().recv(fd, byte, byte.length, MSG_DONTWAIT) >= 0);
+}
+
+/** Receives into at most `count` messages at host address `messages`; how many, or minus an errno. */
 export function receiveMessages(fd: number, messages: bigint, count: number): number {
-  return Math.max(libc().recvmmsg(fd, messages, count, MSG_DONTWAIT, null), 0);
+  const received = libc().recvmmsg(fd, messages, count, MSG_DONTWAIT, null);
+  if (received >= 0) return received;
+  const errno = libc().errno();
+  return errno === EAGAIN ? 0 : -errno;
 }
 
 /** Sends `count` messages; how many were taken, or minus the errno that refused the first. */

@@ -141,16 +141,19 @@ export function closeXdpSocket(fd: number, { memory, rings, ringBytes }: XdpRequ
   mapFixed(base + BigInt(rings), RINGS.length * ringBytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/** Asks the kernel to send what is on the transmit ring. What it took of it, the ring's consumer tells. */
-export function kickTransmit(fd: number): void {
-  libc().sendto(fd, null, 0, MSG_DONTWAIT, null, 0);
+/**
+ * Asks the kernel to send what is on the transmit ring. What it took of it, the ring's consumer tells.
+ * Returns the errno for which it will not, or 0.
+ */
+export function kickTransmit(fd: number): number {
+  return libc().sendto(fd, null, 0, MSG_DONTWAIT, null, 0) < 0 ? libc().errno() : 0;
 }
 
-/** Frames that found no room on the socket's rings, since it was opened. */
-export function countMissed(fd: number): number {
+/** Frames that did not get through the socket since it was opened: for want of room, and for other reasons. */
+export function xdpStatistics(fd: number): { noRoom: number; refused: number } {
   const statistics = Buffer.alloc(48); // struct xdp_statistics: six counters of 64 bits
   check(libc().getsockopt(fd, SOL_XDP, XDP_STATISTICS, statistics, int32(48)), 'XDP_STATISTICS');
   const counter = (i: number) => Number(statistics.readBigUInt64LE(8 * i));
   const [RX_DROPPED, RX_RING_FULL] = [0, 3];
-  return counter(RX_DROPPED) + counter(RX_RING_FULL);
+  return { noRoom: counter(RX_RING_FULL), refused: counter(RX_DROPPED) };
 }

@@ -68,6 +68,11 @@ export class MacTable {
     }
   }
 
+  /** Removes what was heard behind ports that `isGone` names. */
+  forget(isGone: (port: number) => boolean): void {
+    for (const entry of this.#entries.values()) if (isGone(entry.port)) this.#remove(entry);
+  }
+
   #remove(entry: MacEntry): void {
     this.#entries.delete(keyOf(entry.vlan, entry.mac));
     this.generation++;

@@ -1,5 +1,5 @@
 /**
- * The role of a datapath thread: collect what other threads have for its ports, poll each port, send.
+ * The role of a datapath thread: collect what other threads want sent through its queues, poll each queue, send.
  * The same code runs on a thread of its own and inline.
  */
 import { type Datapath, STAGE_RECEIVE, STAGE_TRANSMIT } from '../datapath.ts';
@@ -7,6 +7,8 @@ import type { Port } from '../port/port.ts';
 
 /** One batch in so many is timed: its cost is lost among the others'. */
 const TIMED_EVERY = 64;
+/** A round collects at least a quarter of what a full ring holds (`collect`); so this many empty it. */
+const ROUNDS_TO_SETTLE = 4;
 
 export class Forwarder {
   readonly #datapath: Datapath;
@@ -15,6 +17,10 @@ export class Forwarder {
   #ports: Port[] = [];
   /** Batches until the next one that is timed. */
   #untilTimed = TIMED_EVERY;
+  /** Those that are polled no more and have not been closed yet. */
+  readonly #leaving = new Map<number, Port>();
+  /** Which of the ports is polled next. */
+  #turn = 0;
 
   constructor(datapath: Datapath) {
     this.#datapath = datapath;
@@ -25,16 +31,37 @@ export class Forwarder {
     this.#ports = [...this.#byNumber.values()];
   }
 
+  /** Polls a port no more. It is down, so the datapath asks for no transmission either. */
+  detach(number: number): void {
+    const port = this.#byNumber.get(number);
+    if (!port) return;
+    this.#byNumber.delete(number);
+    this.#ports = [...this.#byNumber.values()];
+    this.#leaving.set(number, port);
+  }
+
+  /** Closes a port that was detached; its kernel side is closed. Throws what closing throws. */
+  release(number: number): void {
+    const port = this.#leaving.get(number);
+    this.#leaving.delete(number);
+    port?.close();
+  }
+
   /** Descriptors to sleep on. */
   get descriptors(): number[] {
     return this.#ports.flatMap((port) => port.descriptors);
   }
 
-  /** Moves frames once around; returns how many came in. */
+  /**
+   * Moves frames once around; returns how much there was to do. Nothing is taken in while another thread has no
+   * room for what there is for it.
+   */
   round(nowMs: number): number {
     this.#datapath.setClock(nowMs);
     let moved = this.finish(nowMs);
-    for (const port of this.#ports) {
+    for (let i = 0; i < this.#ports.length && !this.#datapath.isHeldUp(); i++) {
+      this.#turn = (this.#turn + 1) % this.#ports.length;
+      const port = this.#ports[this.#turn]!;
       moved += this.#untilTimed > 0 ? this.#serve(port, nowMs) : this.#serveTimed(port, nowMs);
     }
     return moved;
@@ -66,14 +93,20 @@ export class Forwarder {
     return n;
   }
 
-  /** Sends what other threads have for this one's ports, and takes nothing in; returns how many frames. */
+  /** Sends what is there to be sent, and takes nothing in; returns how much there was to do. */
   finish(nowMs: number): number {
     const collected = this.#datapath.exports.collect();
-    if (collected > 0) this.transmit(nowMs);
-    return collected;
+    const isHeldUp = this.#datapath.isHeldUp();
+    if (collected > 0 || isHeldUp) this.transmit(nowMs);
+    return collected + (isHeldUp ? 1 : 0);
   }
 
-  /** Sends what this thread has queued for its ports, and passes on what it has for others'. */
+  /** Sends on what other threads had for this one when this was called. */
+  settle(nowMs: number): void {
+    for (let i = 0; i < ROUNDS_TO_SETTLE; i++) this.finish(nowMs);
+  }
+
+  /** Sends what this thread has queued, and passes on what others are to send. */
   transmit(nowMs: number): void {
     const ready = this.#datapath.exports.flush();
     for (let i = 0; i < ready; i++) this.#byNumber.get(this.#datapath.readyPort(i))!.transmit(nowMs);
@@ -90,7 +123,7 @@ export class Forwarder {
   /** Closes every port, whatever becomes of the others; throws the first error that there was. */
   close(): void {
     const errors: unknown[] = [];
-    for (const port of this.#ports) {
+    for (const port of [...this.#ports, ...this.#leaving.values()]) {
       try {
         port.close();
       } catch (error) {
@@ -98,6 +131,7 @@ export class Forwarder {
       }
     }
     this.#byNumber.clear();
+    this.#leaving.clear();
     this.#ports = [];
     if (errors.length > 0) throw errors[0];
   }

@@ -3,8 +3,8 @@
  * something is due. Nothing depends on how fast it runs, so equal input gives equal output.
  */
 import { type Arena, Datapath } from '../datapath.ts';
-import { createDriver } from '../port/driver.ts';
 import type { DriverSpec } from '../port/port.ts';
+import { createDriver } from '../port/types.ts';
 import { Handler } from '../upcall/handler.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import type { Engine } from './engine.ts';
@@ -15,13 +15,15 @@ const SLICE_MS = 20;
 
 export class Inline implements Engine {
   readonly finished: Promise<void>;
+  readonly #datapath: Datapath;
   readonly #forwarder: Forwarder;
   readonly #handler: Handler;
   readonly #endMs: number;
   #nowMs = 0;
   #stopped = false;
 
-  private constructor(forwarder: Forwarder, handler: Handler, endMs: number) {
+  private constructor(datapath: Datapath, forwarder: Forwarder, handler: Handler, endMs: number) {
+    this.#datapath = datapath;
     this.#forwarder = forwarder;
     this.#handler = handler;
     this.#endMs = endMs;
@@ -44,7 +46,7 @@ export class Inline implements Engine {
       forwarder.close();
       throw error;
     }
-    return new Inline(forwarder, new Handler(new Datapath(arena, 1), options), endMs);
+    return new Inline(datapath, forwarder, new Handler(new Datapath(arena, 1), options), endMs);
   }
 
   nowMs(): number {
@@ -57,6 +59,22 @@ export class Inline implements Engine {
 
   kill(): void {
     throw new Error('found threads: inline, expected threads that can be killed');
+  }
+
+  async attach(_thread: number, driver: DriverSpec): Promise<void> {
+    this.#forwarder.attach(driver.number, await createDriver(this.#datapath, driver));
+  }
+
+  async detach(_thread: number, number: number): Promise<void> {
+    this.#forwarder.detach(number);
+  }
+
+  async release(_thread: number, number: number): Promise<void> {
+    this.#forwarder.release(number);
+  }
+
+  async settle(): Promise<void> {
+    this.#forwarder.settle(this.#nowMs);
   }
 
   async #run(): Promise<void> {

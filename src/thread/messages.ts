@@ -21,11 +21,14 @@ export interface ThreadData {
 
 /**
  * `drain`: take nothing more in, and answer when all that is there has been passed on. A datapath thread
- * goes on sending for others until `finish`, which ends any thread.
+ * goes on sending for others until `finish`, which ends any thread. The others are as in `Engine`.
  */
 export type ThreadRequest =
   | { type: 'drain' }
   | { type: 'finish' }
+  | { type: 'attach'; driver: DriverSpec }
+  | { type: 'detach' | 'release'; number: number }
+  | { type: 'settle' }
   | { type: 'handler'; request: HandlerRequest };
 
 export type ThreadReply = { ok: HandlerReply } | { error: { name: string; message: string } };

@@ -31,10 +31,10 @@ export class Sleeper {
     this.#doorbells = doorbells;
   }
 
-  /** From now on sleeps on these descriptors as well. */
+  /** From now on sleeps on these descriptors as well, and on no others. */
   watch(descriptors: readonly number[]): void {
-    if (descriptors.length === 0) return;
-    this.#poller = new Poller(this.#doorbells[this.#datapath.thread]!, descriptors);
+    const doorbell = this.#doorbells[this.#datapath.thread]!;
+    this.#poller = descriptors.length > 0 ? new Poller(doorbell, descriptors) : undefined;
   }
 
   /**

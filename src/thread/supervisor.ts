@@ -25,8 +25,10 @@ export interface Recovery extends Reclaimed {
 
 /** What the supervisor has others do. */
 export interface Actions {
+  /** Whether a thread may do no round for long and be well. */
+  mayHang(thread: number): boolean;
   /** Sees to it that the kernel has nothing of a dead thread's any more. */
-  clear(thread: number): Promise<void>;
+  clear(thread: number): void;
   /** Starts it anew; resolves when it goes round. */
   restart(thread: number): Promise<void>;
   /** Ends a thread that hangs. */
@@ -39,7 +41,6 @@ export interface Actions {
 
 interface Death {
   cause: string;
-  isCleared: boolean;
   locks: number;
   atMs: number;
 }
@@ -79,11 +80,11 @@ export class Supervisor {
     this.#wards = Array.from({ length: arena.limits.threads }, () => new Ward());
   }
 
-  /** From now on sees to the threads, all of which run; `watched` do rounds all the time, unless they sleep. */
-  start(watched: readonly number[]): void {
+  /** From now on sees to the threads, all of which run. */
+  start(): void {
     this.#isRunning = true;
     this.#watch = setInterval(() => {
-      for (const thread of watched) this.#look(thread);
+      for (const thread of this.#wards.keys()) this.#look(thread);
     }, LOOK_MS).unref();
   }
 
@@ -106,7 +107,8 @@ export class Supervisor {
     const ward = this.#wards[thread]!;
     const early = !wanted && atMs - ward.startedMs < EARLY_MS;
     ward.earlyDeaths = early ? ward.earlyDeaths + 1 : 0;
-    this.#dead.set(thread, { cause, isCleared: false, atMs, locks: releaseLocks(this.#arena, thread) });
+    this.#dead.set(thread, { cause, atMs, locks: releaseLocks(this.#arena, thread) });
+    this.#actions.clear(thread);
     if (ward.earlyDeaths === MOST_EARLY_DEATHS) {
       const times = `${MOST_EARLY_DEATHS} times within a second of its start`;
       this.#actions.giveUp(new Error(`thread ${thread + 1} died ${times}: ${cause}`));
@@ -121,7 +123,6 @@ export class Supervisor {
   async #tidy(): Promise<void> {
     while (this.#dead.size > 0) {
       const dead = [...this.#dead.keys()];
-      await Promise.all(dead.map((thread) => this.#clear(thread)));
       const live = [...this.#wards.keys()].filter((thread) => !dead.includes(thread));
       const { reclaimed, haltedMs, asleep } = reclaim(this.#arena, dead, live);
       this.#actions.ring(asleep);
@@ -135,12 +136,6 @@ export class Supervisor {
         void this.#restart(thread, death, { ...reclaimed[i]!, haltedMs });
       }
     }
-  }
-
-  async #clear(thread: number): Promise<void> {
-    const death = this.#dead.get(thread)!;
-    if (!death.isCleared) await this.#actions.clear(thread);
-    death.isCleared = true;
   }
 
   async #restart(
@@ -163,7 +158,8 @@ export class Supervisor {
   #look(thread: number): void {
     const ward = this.#wards[thread]!;
     const { roundMs, isAwake } = this.#observer.thread(thread);
-    const isStill = isAwake && roundMs === ward.roundMs && !this.#dead.has(thread);
+    const mayBe = !isAwake || this.#actions.mayHang(thread) || this.#dead.has(thread);
+    const isStill = roundMs === ward.roundMs && !mayBe;
     ward.roundMs = roundMs;
     ward.looks = isStill ? ward.looks + 1 : 0;
     if (ward.looks < MOST_LOOKS) return;

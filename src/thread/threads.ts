@@ -12,20 +12,28 @@ import { Life, ThreadDied } from './life.ts';
 import type { ThreadData } from './messages.ts';
 import { type Recovery, Supervisor } from './supervisor.ts';
 
-/** What the control side does when a thread died. */
-export interface Bereaved {
-  /** Closes the thread's ports and opens them again, so that the kernel has none of its frames any more. */
-  reopen(thread: number): Promise<DriverSpec[]>;
-  /** The thread has been started anew. */
-  recovered(recovery: Recovery): void;
+/** What becomes of the ports of a datapath thread that died. */
+export interface Ports {
+  /** Frames for them are dropped, and counted, for the time being. */
+  suspend(thread: number): void;
+  /** Makes their queues anew; the kernel has no frames of the old ones any more. Returns what drives them. */
+  reopen(thread: number): DriverSpec[];
+  /** They are driven again. */
+  resume(thread: number): void;
 }
+
+const isPatient = ({ type }: DriverSpec): boolean => type === 'capture';
 
 export class Threads implements Engine {
   readonly nowMs: () => number;
   readonly finished: Promise<void>;
   readonly #common: Pick<ThreadData, 'arena' | 'clockOrigin' | 'doorbells'>;
   readonly #options: HandlerOptions;
-  readonly #drivers: DriverSpec[][];
+  readonly #ports: Ports;
+  /** What the successors of dead datapath threads are to drive. */
+  readonly #drivers = new Map<number, DriverSpec[]>();
+  /** Threads that a pipe, read as a capture, may keep waiting for as long as it likes. */
+  readonly #patient = new Set<number>();
   readonly #doorbells: number[];
   /** By number; the handler is the last. */
   readonly #lives: Life[];
@@ -37,12 +45,13 @@ export class Threads implements Engine {
     arena: Arena,
     drivers: readonly DriverSpec[][],
     options: HandlerOptions,
-    { reopen, recovered }: Bereaved,
+    ports: Ports,
+    recovered: (recovery: Recovery) => void,
   ) {
     const origin = clockOrigin();
     this.nowMs = clockFrom(origin);
     this.#options = options;
-    this.#drivers = [...drivers];
+    this.#ports = ports;
     this.#doorbells = hasLibc() ? Array.from({ length: arena.limits.threads }, openDoorbell) : [];
     this.#common = { arena, clockOrigin: origin, doorbells: this.#doorbells };
     this.#lives = [
@@ -54,8 +63,10 @@ export class Threads implements Engine {
     });
     this.finished.catch(() => {});
     this.#supervisor = new Supervisor(arena, {
-      clear: async (thread) => {
-        if (thread < this.#drivers.length) this.#drivers[thread] = await reopen(thread);
+      mayHang: (thread) => this.#patient.has(thread),
+      clear: (thread) => {
+        ports.suspend(thread);
+        this.#drivers.set(thread, ports.reopen(thread));
       },
       restart: (thread) => this.#restart(thread),
       end: (thread, cause) => this.#lives[thread]!.kill(cause),
@@ -72,34 +83,35 @@ export class Threads implements Engine {
     arena: Arena,
     drivers: readonly DriverSpec[][],
     options: HandlerOptions,
-    bereaved: Bereaved,
+    ports: Ports,
+    recovered: (recovery: Recovery) => void,
   ): Promise<Threads> {
-    const threads = new Threads(arena, drivers, options, bereaved);
+    const threads = new Threads(arena, drivers, options, ports, recovered);
     try {
       await Promise.all(threads.#lives.map(({ started }) => started));
     } catch (error) {
       await threads.#end();
       throw error;
     }
-    // A pipe that is read as a capture may keep its thread waiting for as long as it likes.
-    const mayWait = (thread: number) => drivers[thread]?.some(({ type }) => type === 'capture');
-    threads.#supervisor.start([...threads.#lives.keys()].filter((thread) => !mayWait(thread)));
+    threads.#supervisor.start();
     return threads;
   }
 
   #begin(thread: number, role: ThreadData['role']): Life {
+    if (role.name === 'datapath' && role.drivers.some(isPatient)) this.#patient.add(thread);
     return new Life({ ...this.#common, thread, role }, (life, cause) =>
       this.#supervisor.died(thread, cause, life.isKilled),
     );
   }
 
   async #restart(thread: number): Promise<void> {
-    const drivers = this.#drivers[thread];
-    const life = drivers
-      ? this.#begin(thread, { name: 'datapath', drivers })
-      : this.#begin(thread, { name: 'handler', options: this.#options, journal: this.#journal.changes });
-    this.#lives[thread] = life;
-    await life.started;
+    const role: ThreadData['role'] =
+      this.#lives[thread] === this.#handler
+        ? { name: 'handler', options: this.#options, journal: this.#journal.changes }
+        : { name: 'datapath', drivers: this.#drivers.get(thread)! };
+    this.#lives[thread] = this.#begin(thread, role);
+    await this.#lives[thread].started;
+    this.#ports.resume(thread);
   }
 
   get #datapaths(): Life[] {
@@ -110,13 +122,9 @@ export class Threads implements Engine {
     return this.#lives.at(-1)!;
   }
 
-  /** A handler that dies over a request has not done it; the next one is asked again, once. */
+  /** A handler that dies over a request has not done it; the next one is asked again. */
   async ask(request: HandlerRequest): Promise<HandlerReply> {
-    const reply = await this.#askHandler(request).catch(async (error) => {
-      if (!(error instanceof ThreadDied)) throw error;
-      await this.#supervisor.tidied();
-      return this.#askHandler(request);
-    });
+    const reply = await this.#orElse(() => this.#askHandler(request));
     if (this.#journal.isDue()) void this.#askHandler({ command: 'snapshot' }).catch(() => {});
     return reply;
   }
@@ -125,6 +133,42 @@ export class Threads implements Engine {
     const reply = await this.#handler.ask({ type: 'handler', request });
     this.#journal.note(request, reply);
     return reply;
+  }
+
+  /** Asks; if the thread dies over it, asks its successor, once. */
+  async #orElse<T>(ask: () => Promise<T>): Promise<T> {
+    await this.#supervisor.tidied();
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof ThreadDied)) throw error;
+      await this.#supervisor.tidied();
+      return ask();
+    }
+  }
+
+  /** The successor of a thread that dies over it drives all that is open by then, and this too. */
+  async attach(thread: number, driver: DriverSpec): Promise<void> {
+    await this.#supervisor.tidied();
+    if (isPatient(driver)) this.#patient.add(thread);
+    await this.#lives[thread]!.ask({ type: 'attach', driver }).catch(async (error) => {
+      if (!(error instanceof ThreadDied)) throw error;
+      await this.#supervisor.tidied();
+    });
+  }
+
+  async detach(thread: number, number: number): Promise<void> {
+    await this.#orElse(() => this.#lives[thread]!.ask({ type: 'detach', number }));
+  }
+
+  async release(thread: number, number: number): Promise<void> {
+    await this.#orElse(() => this.#lives[thread]!.ask({ type: 'release', number }));
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(
+      this.#datapaths.map(({ number }) => this.#orElse(() => this.#lives[number]!.ask({ type: 'settle' }))),
+    );
   }
 
   kill(thread: number): void {

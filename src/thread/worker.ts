@@ -1,13 +1,13 @@
 /**
  * A thread of the switch: joins the arena, makes its role, and goes round until it is told to finish.
- * It never returns to the event loop: messages are read when the arena says that there are some.
+ * It returns to the event loop only to answer messages, which it reads when the arena says that there are some.
  */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Datapath } from '../datapath.ts';
-import { createDriver } from '../port/driver.ts';
 import type { DriverSpec } from '../port/port.ts';
+import { createDriver } from '../port/types.ts';
 import { Handler } from '../upcall/handler.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom } from './clock.ts';
 import { Forwarder } from './forwarder.ts';
 import { Load } from './load.ts';
@@ -25,8 +25,12 @@ interface Role {
   /** Takes nothing more in from outside. */
   drain(): void;
   close(): void;
-  ask(request: HandlerRequest): HandlerReply;
+  /** Does what is asked. Throws when that fails; the role goes on. */
+  answer(request: RoleRequest): HandlerReply | Promise<HandlerReply>;
 }
+
+/** Requests that do not end the role. */
+type RoleRequest = Exclude<ThreadRequest, { type: 'drain' | 'finish' }>;
 
 const data = workerData as ThreadData;
 const datapath = new Datapath(data.arena, data.thread);
@@ -46,61 +50,83 @@ async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
       draining = true;
     },
     close: () => forwarder.close(),
-    ask: () => {
-      throw new Error('a datapath thread has no tables');
+    async answer(request) {
+      await changePorts(forwarder, request);
+      return [];
     },
   };
 }
 
-function handlerRole(options: HandlerOptions, journal: readonly HandlerRequest[] = []): Role {
-  const handler = new Handler(datapath, options);
-  for (const request of journal) handler.ask(request);
+async function changePorts(forwarder: Forwarder, request: RoleRequest): Promise<void> {
+  switch (request.type) {
+    case 'attach':
+      forwarder.attach(request.driver.number, await createDriver(datapath, request.driver));
+      return sleeper.watch(forwarder.descriptors);
+    case 'detach':
+      forwarder.detach(request.number);
+      return sleeper.watch(forwarder.descriptors);
+    case 'release':
+      return forwarder.release(request.number);
+    case 'settle':
+      return forwarder.settle(clock());
+    case 'handler':
+      throw new Error('a datapath thread has no tables');
+  }
+}
+
+/** `journal`: what a handler that died had been asked. This one does the same again; the other's flows go. */
+function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []): Role {
+  handler.replay(journal);
   return {
     begin: () => datapath.exports.removeAll(),
     round: (nowMs) => handler.round(nowMs),
     dueMs: () => handler.dueMs(),
     drain() {},
     close() {},
-    ask: (request) => handler.ask(request),
+    answer(request) {
+      if (request.type !== 'handler') throw new Error('the handler has no ports');
+      return handler.ask(request.request);
+    },
   };
 }
 
 /** Answers one request; false when it is the last. */
-function answer(role: Role, request: ThreadRequest): boolean {
+async function answer(role: Role, request: ThreadRequest): Promise<boolean> {
   let reply: ThreadReply = { ok: [] };
-  if (request.type === 'handler') {
+  if (request.type === 'drain' || request.type === 'finish') {
+    role.drain();
+    while (role.round(clock()) > 0) sleeper.ringOthers();
+    if (request.type === 'finish') role.close();
+  } else {
     try {
-      reply = { ok: role.ask(request.request) };
+      reply = { ok: await role.answer(request) };
     } catch (error) {
       const { name, message } = error as Error;
       reply = { error: { name, message } };
     }
-  } else {
-    role.drain();
-    while (role.round(clock()) > 0) sleeper.ringOthers();
-    sleeper.ringOthers();
-    if (request.type === 'finish') role.close();
   }
+  sleeper.ringOthers();
   data.mail.postMessage(reply);
   return request.type !== 'finish';
 }
 
 /** Does what the control side wants; false when that is to end. */
-function readMail(role: Role): boolean {
+async function readMail(role: Role): Promise<boolean> {
   datapath.halt();
   datapath.takeMail();
   for (let mail = receiveMessageOnPort(data.mail); mail; mail = receiveMessageOnPort(data.mail)) {
-    if (!answer(role, mail.message as ThreadRequest)) return false;
+    if (!(await answer(role, mail.message as ThreadRequest))) return false;
   }
   return true;
 }
 
-function run(role: Role): void {
+/** Waits for nothing but mail, which may need code that is not loaded yet. */
+async function run(role: Role): Promise<void> {
   const load = new Load(datapath, clock());
   let hadWork = false;
   for (;;) {
     while (datapath.hasMail()) {
-      if (!readMail(role)) return;
+      if (!(await readMail(role))) return;
       hadWork = true;
     }
     const nowMs = clock();
@@ -120,10 +146,10 @@ function run(role: Role): void {
 const role =
   data.role.name === 'datapath'
     ? await datapathRole(data.role.drivers)
-    : handlerRole(data.role.options, data.role.journal);
+    : handlerRole(new Handler(datapath, data.role.options), data.role.journal);
 datapath.halt();
 role.begin();
 data.mail.postMessage({ ok: [] } satisfies ThreadReply);
-run(role);
+await run(role);
 datapath.exports.leave();
 data.mail.close();

@@ -2,7 +2,7 @@
  * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
-import { type Datapath, KEY_SIZE, NONE, STAGE_INSTALL, STAGE_TRANSLATE } from '../datapath.ts';
+import { type Datapath, KEY_SIZE, NONE, RING_SLOTS, STAGE_INSTALL, STAGE_TRANSLATE } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
@@ -14,18 +14,18 @@ import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './r
 
 export class Handler {
   readonly #datapath: Datapath;
-  readonly #ports: ReadonlyMap<number, { name: string }>;
-  readonly #numbers: ReadonlyMap<string, number>;
+  #ports: ReadonlyMap<number, PortName> = new Map();
+  #numbers: ReadonlyMap<string, number> = new Map();
   readonly #tables = new Tables();
   readonly #macs: MacTable;
   readonly #megaflows: Megaflows;
   readonly #key = new Uint8Array(KEY_SIZE);
+  #portsGeneration = 0;
   #nowMs = 0;
 
   constructor(datapath: Datapath, options: HandlerOptions) {
     this.#datapath = datapath;
-    this.#ports = new Map(options.ports.map(({ number, name }: PortName) => [number, { name }]));
-    this.#numbers = new Map(options.ports.map(({ number, name }: PortName) => [name, number]));
+    this.#setPorts(options.ports);
     this.#macs = new MacTable(options.macs, options.macAgeingMs);
     this.#megaflows = new Megaflows(datapath, this.#macs, (key) => this.#translate(key, false));
     this.#tables.add(parseFlows(options.flows, this.#numbers), 0);
@@ -33,10 +33,27 @@ export class Handler {
 
   /** What translations depend on; changes when any of it does. */
   get #generation(): number {
-    return this.#tables.generation + this.#macs.generation;
+    return this.#tables.generation + this.#macs.generation + this.#portsGeneration;
   }
 
-  /** Takes up to a batch of misses and sees to the flows. Returns how many misses there were. */
+  #setPorts(ports: readonly PortName[]): void {
+    this.#ports = new Map(ports.map((port) => [port.number, port]));
+    this.#numbers = new Map(ports.map(({ number, name }) => [name, number]));
+    this.#portsGeneration++;
+  }
+
+  /**
+   * Ports have come, gone, or changed. Misses from before are worked off first, since their ports may have
+   * other numbers after; what was learned behind a port that carries nothing any more is forgotten.
+   */
+  #changePorts(ports: readonly PortName[]): void {
+    for (let i = 0; i < RING_SLOTS && this.round(this.#nowMs) > 0; i++);
+    this.#setPorts(ports);
+    this.#macs.forget((port) => this.#ports.get(port)?.up === false || !this.#ports.has(port));
+    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
+  }
+
+  /** Takes up to a batch of misses and sees to the flows. Returns how much there was to do. */
   round(nowMs: number): number {
     this.#nowMs = nowMs;
     const { exports } = this.#datapath;
@@ -44,11 +61,11 @@ export class Handler {
     this.#macs.expire(nowMs);
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
-    if (misses > 0) exports.flush();
+    exports.flush();
     this.#megaflows.maintain(this.#generation, nowMs);
     exports.leave();
     exports.reclaim();
-    return misses;
+    return misses + (this.#datapath.isHeldUp() ? 1 : 0);
   }
 
   /** When `round` has something to do though no packet missed. */
@@ -89,6 +106,14 @@ export class Handler {
     return translate(key, context);
   }
 
+  /** Has the same tables in the end as a handler that was asked all this. No packet is handled meanwhile. */
+  replay(journal: readonly HandlerRequest[]): void {
+    for (const request of journal) {
+      if (request.command === 'ports') this.#setPorts(request.ports);
+      else this.ask(request);
+    }
+  }
+
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
   ask(request: HandlerRequest): HandlerReply {
     switch (request.command) {
@@ -110,6 +135,9 @@ export class Handler {
         const deleted = this.#filters(request.text).map((filter) => this.#tables.delete(filter, strict));
         return this.#changed(sum(deleted), 'deleted');
       }
+      case 'ports':
+        this.#changePorts(request.ports);
+        return [];
       case 'dump':
         return this.#dump(request.text);
       case 'flows':
@@ -152,6 +180,7 @@ export class Handler {
   #snapshot(): HandlerRequest[] {
     const flows = this.#tables.dump().map((rule) => printFlow(rule, this.#ports));
     return [
+      { command: 'ports', ports: [...this.#ports.values()] },
       { command: 'delete', text: '' },
       { command: 'add', text: flows.join('\n') },
     ];

@@ -1,9 +1,12 @@
 /** What the control side asks of the handler, and gets: plain data, so that it crosses threads. */
 import type { FlowCommand, FlowRow, MacRow, MegaflowRow } from '../model.ts';
 
+/** A port as the tables know it. */
 export interface PortName {
   number: number;
   name: string;
+  /** Whether it can carry frames; one that cannot is still known. Default: yes. */
+  up?: boolean;
 }
 
 export interface HandlerOptions {
@@ -15,8 +18,10 @@ export interface HandlerOptions {
   macAgeingMs: number;
 }
 
+/** `ports`: these are the ports now; answered when nothing that goes by the ones before is under way there. */
 export type HandlerRequest =
   | { command: FlowCommand; text: string }
+  | { command: 'ports'; ports: PortName[] }
   | { command: 'flows' | 'megaflows' | 'macs' }
   /** What a handler that has just started must be asked to have the same tables. */
   | { command: 'snapshot' };

@@ -1,6 +1,6 @@
 /** A switch at work: rates between two summaries, as a table for a terminal or as one line for a log. */
 import type { PortRow, Summary } from '../model.ts';
-import { total } from './summary.ts';
+import { lostAt, total } from './summary.ts';
 import { type Column, table } from './table.ts';
 import { bitRate, count, packetRate, share, time } from './units.ts';
 
@@ -32,7 +32,7 @@ export function liveView(before: Summary, now: Summary): string[] {
       right: true,
     },
     { head: '', cell: (port) => bitRate(rate(port.txBytes, old.get(port.number)?.txBytes)), right: true },
-    { head: 'dropped', cell: (port) => count(port.rxDropped + port.txDropped), right: true },
+    { head: 'dropped', cell: (port) => count(lostAt(port)), right: true },
   ];
   const drops: Column<[string, number]>[] = [
     { head: 'dropped because of', cell: ([reason]) => reason },

@@ -6,7 +6,7 @@ import { count, packetRate, time } from './units.ts';
 
 export interface ReplaySummary extends Summary {
   capture: string;
-  /** Read from the capture; those longer than any port carries are only in their port's `rxDropped`. */
+  /** Read from the capture; those longer than any port carries are only in their port's `rxErrors`. */
   frames: number;
   /** On the wall; `durationMs` is on the capture's clock. */
   elapsedMs: number;

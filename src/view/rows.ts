@@ -6,20 +6,27 @@ import { count, share, size, time } from './units.ts';
 const optional = (n: number | undefined, print: (n: number) => string) => (n === undefined ? '-' : print(n));
 const hex = (address: number) => `0x${address.toString(16).padStart(8, '0')}`;
 
+const portState = ({ state, carrier, sinceSeconds }: Shown['ports']): string =>
+  state === 'down' ? `down ${time(1000 * sinceSeconds)}` : carrier ? 'up' : 'no carrier';
+
 const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
   ports: [
     { head: '#', cell: (port) => String(port.number), right: true },
     { head: 'port', cell: (port) => port.name },
     { head: 'type', cell: (port) => port.type },
-    { head: 'state', cell: (port) => port.state },
-    { head: 'thread', cell: (port) => String(port.thread), right: true },
+    { head: 'state', cell: portState },
+    { head: 'threads', cell: (port) => port.threads.join(' '), right: true },
     { head: 'mtu', cell: (port) => String(port.mtu), right: true },
     { head: 'rx packets', cell: (port) => count(port.rxPackets), right: true },
     { head: 'rx bytes', cell: (port) => count(port.rxBytes), right: true },
-    { head: 'rx dropped', cell: (port) => count(port.rxDropped), right: true },
+    { head: 'errors', cell: (port) => count(port.rxErrors), right: true },
+    { head: 'dropped', cell: (port) => count(port.rxDropped), right: true },
+    { head: 'missed', cell: (port) => count(port.rxMissed), right: true },
     { head: 'tx packets', cell: (port) => count(port.txPackets), right: true },
     { head: 'tx bytes', cell: (port) => count(port.txBytes), right: true },
-    { head: 'tx dropped', cell: (port) => count(port.txDropped), right: true },
+    { head: 'errors', cell: (port) => count(port.txErrors), right: true },
+    { head: 'dropped', cell: (port) => count(port.txDropped), right: true },
+    { head: '', cell: (port) => port.reason },
   ],
   flows: [
     { head: 'packets', cell: (flow) => count(flow.packets), right: true },

@@ -10,8 +10,13 @@ const PORTS: Column<PortRow>[] = [
   { head: 'bytes', cell: (port) => size(port.rxBytes), right: true },
   { head: 'sent', cell: (port) => count(port.txPackets), right: true },
   { head: 'bytes', cell: (port) => size(port.txBytes), right: true },
-  { head: 'dropped', cell: (port) => count(port.rxDropped + port.txDropped), right: true },
+  { head: 'dropped', cell: (port) => count(lostAt(port)), right: true },
 ];
+
+/** Frames that came to a port and did not get in, or out. */
+export function lostAt({ rxErrors, rxDropped, rxMissed, txErrors, txDropped }: PortRow): number {
+  return rxErrors + rxDropped + rxMissed + txErrors + txDropped;
+}
 
 const FATES: Column<{ fate: string; packets: number; note: string }>[] = [
   { head: 'packets', cell: ({ fate }) => fate },

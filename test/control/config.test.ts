@@ -32,9 +32,9 @@ function noAts(text: string): void {
 test('what is not said is decided', () => {
   assert.deepEqual(parse('ports: { a: { type: packet, interface: eth0 } }'), {
     name: 'demo',
-    ports: [{ name: 'a', number: 1, type: 'packet', interface: 'eth0' }],
+    ports: [{ name: 'a', number: 1, type: 'packet', interface: 'eth0', queues: 1, wait: false }],
     threads: { datapath: 1, handler: 1 },
-    limits: { flows: 65536, frames: 16384, ports: 64, macs: 8192 },
+    limits: { flows: 65536, frames: 16384, ports: 64, queues: 64, macs: 8192 },
     flows: 'actions=NORMAL',
     macAgeingSeconds: 300,
   });
@@ -108,7 +108,7 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
   [
     'a key of another type of port',
     'ports: { a: { type: packet, interface: eth0, queue: 1 } }',
-    /^demo.yaml:1:46: ports.a: found "queue", expected one of type, number, thread, interface$/,
+    /^demo.yaml:1:46: ports.a: found "queue", expected one of type, number, thread, interface, queues, threads, wait/,
   ],
   ['an empty file', '', /^demo.yaml:1:1: found nothing, expected a mapping$/],
   [
@@ -160,6 +160,21 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
     'a thread that is not there',
     'ports: { a: { type: traffic, thread: 2 } }',
     /^demo.yaml:1:38: ports.a.thread: found 2, expected a datapath thread, of which there is 1$/,
+  ],
+  [
+    'more queues than threads',
+    'threads: { datapath: 2 }\nports: { a: { type: packet, interface: eth0, queues: 3 } }',
+    /^demo.yaml:2:54: ports.a.queues: found 3, expected at most 2, since a thread has one queue of a port$/,
+  ],
+  [
+    'other queues than threads',
+    'threads: { datapath: 2 }\nports: { a: { type: packet, interface: eth0, queues: 1, threads: [1, 2] } }',
+    /^demo.yaml:2:54: ports.a.queues: found 1, expected 2, one for each thread named$/,
+  ],
+  [
+    'a thread twice',
+    'threads: { datapath: 2 }\nports: { a: { type: afxdp, interface: eth0, threads: [1, 1] } }',
+    /^demo.yaml:2:58: ports.a.threads.1: found 1, expected each thread once/,
   ],
   [
     'an unknown way of threading',

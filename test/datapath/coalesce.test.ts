@@ -1,7 +1,7 @@
 /** Segments joined for a port that takes them whole: cutting them again gives back what came. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FRAME_CHECKED, Frame, POOL_LARGE_FRAMES } from '../../src/datapath.ts';
+import { FRAME_CHECKED, Frame, PACKET_QUEUE, POOL_LARGE_FRAMES, QueueAreas } from '../../src/datapath.ts';
 import { ACK, ethernet, FIN, get16, ipv4, ipv6, PSH, set16, tcp } from '../support/packets.ts';
 import { Rig } from '../support/rig.ts';
 import { chance, pick, type Random, randomBytes, seeded } from '../support/seeded.ts';
@@ -11,6 +11,7 @@ const DONT_FRAGMENT = 0x4000;
 const rig = new Rig({ largeFrames: 256 });
 rig.open(PORT);
 const { exports, u8, u16, u32 } = rig.datapath;
+const MESSAGES = new QueueAreas(rig.arena).take(1)[0]! + PACKET_QUEUE;
 
 /** Queues packets for the port, joins what can be, and returns what is queued then, each cut again. */
 function joinAndCut(packets: readonly Uint8Array[], flags = 0): { joined: number; cut: Uint8Array[][] } {
@@ -23,7 +24,8 @@ function joinAndCut(packets: readonly Uint8Array[], flags = 0): { joined: number
   const joined = exports.coalesce(PORT);
   const queue = rig.datapath.transmitQueue(PORT) >> 2;
   const cut = Array.from({ length: u32[queue]! }, (_, i) => pieces(u32[queue + 1 + i]!));
-  for (let n = exports.packetFill(PORT); n > 0; n = exports.packetFill(PORT)) exports.packetSent(PORT, n);
+  const fill = () => exports.packetFill(PORT, MESSAGES);
+  for (let n = fill(); n > 0; n = fill()) exports.packetSent(PORT, MESSAGES, n);
   rig.datapath.clearReadyPorts();
   return { joined, cut };
 }

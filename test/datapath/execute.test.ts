@@ -267,19 +267,67 @@ test('a packet for a port of another thread goes there in order and is sent by i
   assert.equal(rig.observer.totals(1).forwarded, 100, 'counted by the thread that sent them');
 });
 
-test('packets that find the ring to the other thread full are dropped', () => {
+test('packets that find the ring to the other thread full are held back, in order', () => {
+  const rig = twoThreads(3);
+  const packets = Array.from({ length: RING_SLOTS + 200 }, (_, i) => withHost(i));
+  for (let at = 0; at < packets.length; at += BATCH) {
+    rig.receive(1, packets.slice(at, at + BATCH));
+    rig.transmit();
+  }
+  assert.ok(rig.datapath.isHeldUp());
+  const sent: Uint8Array[] = [];
+  while (rig.second.exports.collect() > 0) {
+    sent.push(...rig.transmit(rig.second).get(3)!);
+    rig.transmit();
+  }
+  assert.ok(!rig.datapath.isHeldUp());
+  assert.deepEqual(sent.map(hex), packets.map(hex));
+  assert.deepEqual(rig.checkFates().dropped, {});
+});
+
+test('a thread that goes on receiving though it is held up drops what it cannot hold', () => {
+  const rig = twoThreads(3);
+  const held = RING_SLOTS + TRANSMIT_SLOTS;
+  for (let round = 0; round < 60; round++) {
+    rig.receive(1, Array(BATCH).fill(PACKET));
+    rig.transmit();
+  }
+  const lost = 60 * BATCH - held;
+  assert.deepEqual(rig.observer.totals().dropped, { thread_queue_full: lost });
+  assert.equal(rig.observer.port(3).txDropped, lost);
+  while (rig.second.exports.collect() > 0) {
+    rig.transmit(rig.second);
+    rig.transmit();
+  }
+  assert.equal(rig.checkFates().forwarded, held);
+});
+
+test('frames held back for a port that goes away are dropped', () => {
   const rig = twoThreads(3);
   for (let round = 0; round < 40; round++) {
     rig.receive(1, Array(BATCH).fill(PACKET));
     rig.transmit();
   }
-  const lost = 40 * BATCH - RING_SLOTS;
-  assert.deepEqual(rig.observer.totals().dropped, { thread_queue_full: lost });
-  assert.equal(rig.observer.port(3).txDropped, lost);
-  let sent = 0;
-  while (rig.second.exports.collect() > 0) sent += rig.transmit(rig.second).get(3)!.length;
-  assert.equal(sent, RING_SLOTS);
-  rig.checkFates();
+  rig.ports.takeDown(3);
+  rig.transmit();
+  assert.ok(!rig.datapath.isHeldUp());
+  while (rig.second.exports.collect() > 0);
+  assert.deepEqual(rig.checkFates().dropped, { port_closed: 40 * BATCH });
+});
+
+test('of a port with several queues each thread sends by its own, and others by one that is always the same', () => {
+  const rig = rigWith([OP_OUTPUT, 3], { threads: 4, frames: 4096 });
+  rig.ports.open(3, [1, 2], 1518);
+  const senders = rig.threads.slice(0, 3).map((datapath) => {
+    rig.receive(1, [PACKET, PACKET], datapath);
+    if (rig.transmit(datapath).has(3)) return datapath.thread;
+    return rig.threads.find((other) => {
+      other.exports.collect();
+      return rig.transmit(other).has(3);
+    })!.thread;
+  });
+  assert.deepEqual(senders, [1, 1, 2]);
+  assert.equal(rig.checkFates().forwarded, 6);
 });
 
 test('packets on their way to a port that goes away are dropped', () => {

@@ -117,8 +117,11 @@ test('show tells the same to people and to programs', { skip, timeout }, async (
     await withSwitch(t, { ports: portsOf(lab, 'packet'), threads: { datapath: 2 } }, async (heddle) => {
       await pings(lab.host('h1'), '10.1.1.2', 10);
       const [h1, h2] = await heddle.show('ports');
-      assert.deepEqual([h1!.name, h1!.type, h1!.state, h1!.mtu, h1!.thread], ['h1', 'packet', 'up', 1500, 1]);
-      assert.deepEqual([h2!.name, h2!.number, h2!.thread], ['h2', 2, 2]);
+      assert.deepEqual(
+        [h1!.name, h1!.type, h1!.state, h1!.mtu, h1!.threads],
+        ['h1', 'packet', 'up', 1500, [1]],
+      );
+      assert.deepEqual([h2!.name, h2!.number, h2!.threads], ['h2', 2, [2]]);
       assert(h1!.rxPackets >= 11 && h2!.txPackets >= 11 && h1!.rxBytes >= 11 * 42);
 
       const threads = await heddle.show('threads');

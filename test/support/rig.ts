@@ -48,7 +48,7 @@ export class Rig {
   #received = 0;
 
   constructor({ threads = 2, ports = 8, flows = 1024, frames = 1024, largeFrames = 16 }: RigOptions = {}) {
-    this.arena = createArena(module, { threads, ports, flows, frames, largeFrames }, 1);
+    this.arena = createArena(module, { threads, ports, queues: ports, flows, frames, largeFrames }, 1);
     this.threads = Array.from({ length: threads }, (_, thread) => new TestDatapath(this.arena, thread));
     this.ports = new PortTable(this.arena);
     this.observer = new Observer(this.arena);

@@ -69,7 +69,10 @@ test('a table of nothing is its head', () => {
 
 test('a row of each kind can be shown', () => {
   const cells = (lines: string[]) => lines[1]!.trim().split(/ {2,}/).join(' | ');
-  assert.equal(cells(showRows('ports', [PORT])), '1 | web | traffic | up | 1 | 1500 | 0 | 0 | 0 | 0 | 0 | 0');
+  assert.equal(
+    cells(showRows('ports', [PORT])),
+    '1 | web | traffic | up | 1 | 1500 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0',
+  );
   assert.equal(
     cells(showRows('flows', [{ text: 'arp,actions=NORMAL', packets: 1000, bytes: 64_000 }])),
     '1,000 | 64,000 | arp,actions=NORMAL',
