@@ -2,9 +2,9 @@
  * What each thread counts. Counters are 64-bit, each written by its thread alone, in a block of lines of
  * its own; readers sum the blocks. A reader may see a batch half counted, never a number torn in two.
  *
- *     COUNT_…             events                        0 .. 31
- *     DROPPED +           packets, by reason (drop.ts)  32 .. 63
- *     COPIES_DROPPED +    copies, by reason             64 .. 95
+ *     COUNT_…             events                          0 .. 63
+ *     DROPPED +           packets, by reason (drop.ts)   64 .. 127
+ *     COPIES_DROPPED +    copies, by reason             128 .. 191
  *
  * Every frame has one fate. For the frames that came in (not the copies that several outputs need):
  * received = forwarded + dropped + on the way. For copies: copied = forwarded + dropped + on the way.
@@ -28,9 +28,9 @@ export const COUNT_JOINED: u32 = 12; // frames taken into others for a port that
 export const COUNT_WAKE_UPS: u32 = 24; // out of sleeps, by work that came
 export const COUNT_THREAD_RESTARTS: u32 = 25; // how often it died and was started anew
 
-export const COUNTERS: u32 = 96;
-export const DROPPED: u32 = 32;
-export const COPIES_DROPPED: u32 = 64;
+export const COUNTERS: u32 = 192;
+export const DROPPED: u32 = 64;
+export const COPIES_DROPPED: u32 = 128;
 
 /** One thread's traffic of one port; the rest of what `ip -s link` tells, the kernel counts. */
 @unmanaged

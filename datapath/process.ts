@@ -2,10 +2,12 @@
  * What happens to a received batch, a stage at a time over all its frames:
  *
  *     parse ──▶ look up: cache, then classifier ──▶ act, or hand to the handler
+ *       ▲                                            │
+ *       └──────────── frames that go round ◀─────────┘
  */
 
 import { execute } from './action/execute';
-import { BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { BATCH, BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
 import {
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
@@ -16,7 +18,7 @@ import {
   flowCounters,
   portCounters,
 } from './counters';
-import { DROP_UPCALL_QUEUE_FULL } from './drop';
+import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { cached, remember } from './flow/cache';
 import { classify } from './flow/classifier';
 import { FLOW_PROGRAM, Flow, flowNumber } from './flow/flow';
@@ -24,25 +26,35 @@ import { hashKey } from './flow/hash';
 import { Key } from './flow/key';
 import { map } from './memory/arena';
 import { enter } from './memory/epoch';
+import { available } from './memory/ring';
 import { ring, self } from './memory/thread';
-import { frameAt, passFrame } from './packet/frame';
-import { PARSED, parse } from './packet/parse';
+import { frameAt, passFrame, receiveFrame } from './packet/frame';
+import { parse } from './packet/parse';
+import { portAt } from './port/port';
+import { nextRound } from './recirculate';
 import { noteStage, now, STAGE_ACT, STAGE_LOOK_UP, STAGE_PARSE } from './stage';
-import { drop } from './transmit';
+import { drop, mirror } from './transmit';
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
 export function process(port: u32, n: u32): void {
   enter();
   countReceived(port, n);
-  if (self.timing != 0) return processTimed(n);
-  n = parseAll(n);
+  const mirrors = portAt(port).mirrorIn;
+  if (self.timing != 0) runTimed(n, mirrors);
+  else run(parseAll(n, mirrors));
+  for (n = takeNextRound(); n != 0; n = takeNextRound()) run(parseAll(n, 0));
+}
+
+/** Looks up and acts on the `n` frames of the batch, which are parsed. */
+function run(n: u32): void {
   lookUpAll(n);
   actAll(n);
 }
 
-function processTimed(n: u32): void {
+/** Parses, looks up and acts on the `n` frames of the batch, and notes how long each took. */
+function runTimed(n: u32, mirrors: u32): void {
   const began = now();
-  const kept = parseAll(n);
+  const kept = parseAll(n, mirrors);
   const parsed = now();
   lookUpAll(kept);
   const found = now();
@@ -50,6 +62,14 @@ function processTimed(n: u32): void {
   noteStage(STAGE_ACT, n, now() - found);
   noteStage(STAGE_LOOK_UP, n, found - parsed);
   noteStage(STAGE_PARSE, n, parsed - began);
+}
+
+/** Makes up to a batch of this thread's frames that go round its batch. Returns how many. */
+function takeNextRound(): u32 {
+  const waiting = nextRound();
+  const n = min<u32>(available(waiting), BATCH);
+  for (let i: u32 = 0; i < n; i++) setFrameIn(i, receiveFrame(waiting));
+  return n;
 }
 
 function countReceived(port: u32, n: u32): void {
@@ -62,14 +82,23 @@ function countReceived(port: u32, n: u32): void {
   count(COUNT_BATCHES, 1);
 }
 
-/** Parses the frames and closes the gaps that malformed ones leave; returns how many are left. */
-export function parseAll(n: u32): u32 {
+/**
+ * Parses the frames, copies each, well formed or not, to the ports `mirrors` (a byte each), and closes the gaps that
+ * malformed ones leave; returns how many are left.
+ */
+export function parseAll(n: u32, mirrors: u32): u32 {
   let kept: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
     const number = frameIn(i);
-    const reason = parse(frameAt(number), keyIn(kept));
-    if (reason == PARSED) setFrameIn(kept++, number);
-    else drop(number, reason);
+    const frame = frameAt(number);
+    const reason = parse(frame, keyIn(kept));
+    if (mirrors != 0) mirror(number, mirrors);
+    if (reason != PARSED) {
+      drop(number, reason);
+      continue;
+    }
+    if (frame.rounds != 0) keyIn(kept).recirculation = frame.recirculation;
+    setFrameIn(kept++, number);
   }
   return kept;
 }
@@ -119,7 +148,7 @@ export function act(i: u32, flow: Flow): void {
   counters.bytes += <u64>frameAt(number).length;
   counters.usedMs = self.nowMs;
   counters.tcpFlags |= <u32>keyIn(i).tcpFlags;
-  execute(number, changetype<usize>(flow) + FLOW_PROGRAM);
+  execute(number, changetype<usize>(flow) + FLOW_PROGRAM, keyIn(i));
 }
 
 /** Third tier: hands the frame to the handler thread. */

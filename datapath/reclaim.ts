@@ -12,8 +12,9 @@
  *
  * `releaseLocks` comes first and at once, since others may be spinning. The rest is done while every other
  * thread stands still between two rounds: it uses no flow then, and of the frames that came in it has at most
- * some in its transmit queues.
+ * some in its transmit queues, or punts that a controller has not seen yet.
  */
+import { BATCH } from './batch';
 import {
   COPIES_DROPPED,
   COUNT_COPIED,
@@ -28,8 +29,7 @@ import {
 } from './counters';
 import { DROP_REASONS, DROP_THREAD_DIED } from './drop';
 import { countAgain, emptySubtables, firstIn } from './flow/classifier';
-import { FLOW_PROGRAM, flowAt } from './flow/flow';
-import { blockAt, nextBlock } from './flow/install';
+import { BLOCK_LINK, blockAt, flowAt } from './flow/flow';
 import { ArenaMap, map, NONE } from './memory/arena';
 import { releaseAfter } from './memory/lock';
 import {
@@ -45,10 +45,11 @@ import {
   poolSize,
   releasePool,
 } from './memory/pool';
-import { peek, ringBetween, waiting } from './memory/ring';
+import { clear, peek, ringBetween, waiting } from './memory/ring';
 import { beginAgain, self } from './memory/thread';
 import { FRAME_COPY, frameAt, HELD_BY_NOBODY, HELD_BY_THREAD } from './packet/frame';
 import { queued, transmitQueue, transmitQueueOf } from './port/port';
+import { forgetPunts, puntOf } from './punt';
 
 /** Releases every lock that this thread left held. Returns how many. */
 export function releaseLocks(): u32 {
@@ -81,11 +82,12 @@ function keepFlow(number: u32): void {
   const flow = flowAt(number);
   keep(POOL_FLOWS, number);
   countAgain(flow);
-  let block = nextBlock(changetype<usize>(flow) + FLOW_PROGRAM);
-  for (; block != NONE; block = nextBlock(blockAt(block))) keep(POOL_BLOCKS, block);
+  for (let next = flow.blocks; next != 0; next = load<u32>(blockAt(next - 1) + BLOCK_LINK)) {
+    keep(POOL_BLOCKS, next - 1);
+  }
 }
 
-/** Takes back the frames that this thread held and those that were between two holders. Returns how many. */
+/** Takes back the frames that this thread held, also in its ring to itself, and those that were between two holders. Returns how many. */
 export function reclaimFrames(): u32 {
   const free = beginRenewal(POOL_FRAMES) + beginRenewal(POOL_LARGE_FRAMES);
   for (let from: u32 = 0; from < map.threadCount; from++) {
@@ -102,8 +104,14 @@ export function reclaimFrames(): u32 {
 }
 
 function keepRing(from: u32, to: u32): void {
+  if (isOwn(from, to)) return;
   const ring = ringBetween(from, to);
   for (let i = waiting(ring); i != 0; i--) keepFrame(peek(ring, i - 1));
+}
+
+/** Whether it is the ring from this thread to itself: what is in there goes with the thread. */
+function isOwn(from: u32, to: u32): bool {
+  return from == self.number && to == self.number;
 }
 
 function keepFrame(number: u32): void {
@@ -128,7 +136,8 @@ export function settle(copies: bool): u32 {
   }
   for (let thread: u32 = 0; thread < map.threadCount; thread++) {
     for (let to: u32 = 0; to < map.threadCount; to++) missing -= packetsInRing(thread, to, copies);
-    if (thread != self.number) missing -= packetsInQueues(thread, copies);
+    if (thread == self.number) continue;
+    missing -= packetsInQueues(thread, copies) + packetsInPunts(thread, copies);
   }
   if (<i64>missing <= 0) return 0;
   countDrop(DROP_THREAD_DIED, copies, missing);
@@ -136,6 +145,7 @@ export function settle(copies: bool): u32 {
 }
 
 function packetsInRing(from: u32, to: u32, copies: bool): u64 {
+  if (isOwn(from, to)) return 0;
   const ring = ringBetween(from, to);
   let packets: u64 = 0;
   for (let i = waiting(ring); i != 0; i--) packets += packetsOf(peek(ring, i - 1), copies);
@@ -151,6 +161,15 @@ function packetsInQueues(thread: u32, copies: bool): u64 {
   return packets;
 }
 
+function packetsInPunts(thread: u32, copies: bool): u64 {
+  let packets: u64 = 0;
+  for (let i: u32 = 0; i < BATCH; i++) {
+    const number = puntOf(thread, i);
+    if (number != NONE) packets += packetsOf(number, copies);
+  }
+  return packets;
+}
+
 /** How many packets, or copies, a frame stands for. */
 function packetsOf(number: u32, copies: bool): u64 {
   const frame = frameAt(number);
@@ -160,6 +179,8 @@ function packetsOf(number: u32, copies: bool): u64 {
 /** Makes the thread's own records as they were before it first started, for its successor. */
 export function reset(): void {
   for (let port: u32 = 0; port < map.portCount; port++) transmitQueue(port).count = 0;
+  clear(ringBetween(self.number, self.number));
+  forgetPunts();
   beginAgain();
   count(COUNT_THREAD_RESTARTS, 1);
 }

@@ -20,6 +20,7 @@ export {
   packetSent,
 } from './port/packet';
 export { process } from './process';
+export { endPunt, puntCount } from './punt';
 export { reclaimFlows, reclaimFrames, releaseLocks, reset, settle } from './reclaim';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

@@ -6,23 +6,41 @@
  * frames back takes no more in (`Forwarder.round`): a sender that is behind slows down whoever feeds it. It
  * never waits for a port, so this always ends.
  */
-import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count, countDrop, portCounters } from './counters';
+import {
+  COUNT_COPIED,
+  COUNT_COPIES_FORWARDED,
+  COUNT_FORWARDED,
+  count,
+  countDrop,
+  portCounters,
+} from './counters';
 import {
   DROP_BATCH_FULL,
+  DROP_NO_FRAMES,
   DROP_NO_SUCH_PORT,
   DROP_PORT_CLOSED,
   DROP_THREAD_QUEUE_FULL,
   DROP_TRANSMIT_ERROR,
 } from './drop';
-import { map } from './memory/arena';
+import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, RING_SLOTS, ringBetween } from './memory/ring';
 import { noteHeld, noteReady, ring, self, THREAD_HELD_PORTS, THREAD_READY_PORTS } from './memory/thread';
-import { FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame, passFrame, receiveFrame } from './packet/frame';
+import {
+  copyFrame,
+  FRAME_COPY,
+  FRAME_PIECE,
+  Frame,
+  frameAt,
+  giveFrame,
+  passFrame,
+  receiveFrame,
+} from './packet/frame';
 import {
   isUp,
   PORT_DOWN,
   PORT_UP,
+  portAt,
   queued,
   senderFor,
   setQueued,
@@ -58,11 +76,37 @@ export function countSent(frame: Frame, port: u32, packets: u32, bytes: u32): vo
   count(frame.flags & FRAME_COPY ? COUNT_COPIES_FORWARDED : COUNT_FORWARDED, 1 + frame.joined);
 }
 
-/** Puts a frame on the transmit queue of `port`. */
+/** Puts a frame on the transmit queue of `port`, and copies on those of the ports that mirror it. */
 export function enqueue(number: u32, port: u32): void {
   const state = stateOf(port);
   if (state == PORT_DOWN) return dropAtPort(number, port, DROP_PORT_CLOSED);
   if (state != PORT_UP) return drop(number, DROP_NO_SUCH_PORT);
+  const mirrors = portAt(port).mirrorOut;
+  if (mirrors != 0) mirror(number, mirrors);
+  queueFor(number, port);
+}
+
+/** Queues a copy of the frame for each of up to four ports, a byte each. No copy is mirrored itself. */
+export function mirror(number: u32, ports: u32): void {
+  for (; ports != 0; ports >>>= 8) {
+    const port = ports & 0xff;
+    if (port == 0) continue;
+    const copy = copyForTaker(number);
+    if (copy == NONE) continue;
+    if (isUp(port)) queueFor(copy, port);
+    else drop(copy, DROP_NO_SUCH_PORT);
+  }
+}
+
+/** A copy of the frame, counted as one; NONE, counted as dropped, when there is no free frame. */
+export function copyForTaker(number: u32): u32 {
+  const copy = copyFrame(frameAt(number));
+  count(COUNT_COPIED, 1);
+  if (copy == NONE) countDrop(DROP_NO_FRAMES, true, 1);
+  return copy;
+}
+
+function queueFor(number: u32, port: u32): void {
   const queue = transmitQueue(port);
   if (queue.count == TRANSMIT_SLOTS) {
     const ours = senderFor(port) == self.number;
@@ -153,9 +197,9 @@ export function collect(): u32 {
   return frames;
 }
 
-/** As `enqueue`, for a frame whose port may have gone while it was on its way. */
+/** Queues a frame, mirrored already, whose port may have gone while it was on its way. */
 function enqueueOwn(number: u32, port: u32): void {
-  if (isUp(port)) enqueue(number, port);
+  if (isUp(port)) queueFor(number, port);
   else dropAtPort(number, port, DROP_PORT_CLOSED);
 }
 

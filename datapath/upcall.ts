@@ -4,8 +4,11 @@
  */
 
 import { execute } from './action/execute';
+import { PROGRAM_WORDS } from './action/opcode';
+import { isSound } from './action/program';
 import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch';
 import { COUNT_BATCHES, COUNT_UPCALLS_HANDLED, count } from './counters';
+import { DROP_BAD_PROGRAM } from './drop';
 import { classify } from './flow/classifier';
 import { flowAt, flowNumber } from './flow/flow';
 import { KEY_SIZE } from './flow/key';
@@ -13,26 +16,34 @@ import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
-import { receiveFrame } from './packet/frame';
+import { FRAME_PUNT, frameAt, receiveFrame } from './packet/frame';
 import { act, parseAll } from './process';
+import { addPunt, endPunts } from './punt';
+import { drop } from './transmit';
 
-/** Takes up to a batch of misses, fairly from all threads, and parses them. Returns how many there are. */
+/**
+ * Takes up to a batch of misses and punts, fairly from all threads, this one's for their next round too; sets the
+ * punts apart and parses the misses. Returns how many misses there are; punts that were left over are dropped.
+ */
 export function takeMisses(): u32 {
   enter();
+  endPunts();
+  let taken: u32 = 0;
   let n: u32 = 0;
   const share = max<u32>(BATCH / map.threadCount, 1);
-  for (let from: u32 = 0; from < map.threadCount && n < BATCH; from++) {
-    if (from == self.number) continue;
+  for (let from: u32 = 0; from < map.threadCount && taken < BATCH; from++) {
     const source = ringBetween(from, self.number);
-    for (let i = min<u32>(min<u32>(available(source), share), BATCH - n); i > 0; i--) {
-      setFrameIn(n++, receiveFrame(source));
+    for (let i = min<u32>(min<u32>(available(source), share), BATCH - taken); i > 0; i--, taken++) {
+      const number = receiveFrame(source);
+      if (frameAt(number).flags & FRAME_PUNT) addPunt(number);
+      else setFrameIn(n++, number);
     }
   }
   if (n != 0) {
     count(COUNT_UPCALLS_HANDLED, n);
     count(COUNT_BATCHES, 1);
   }
-  return parseAll(n);
+  return parseAll(n, 0);
 }
 
 /** The number of the flow that miss `i` takes by now, or NONE. */
@@ -48,5 +59,7 @@ export function actByFlow(i: u32, number: u32): void {
 
 /** Acts on miss `i` by the program in this thread's scratch, which no flow holds. */
 export function actByProgram(i: u32): void {
-  execute(frameIn(i), batch() + BATCH_SCRATCH + 2 * KEY_SIZE);
+  const program = batch() + BATCH_SCRATCH + 2 * KEY_SIZE;
+  if (isSound(program, program + ((<usize>PROGRAM_WORDS) << 2))) execute(frameIn(i), program, keyIn(i));
+  else drop(frameIn(i), DROP_BAD_PROGRAM);
 }

@@ -20,6 +20,8 @@ import {
   MAX_PORTS,
   MAX_SUBTABLES,
   MAX_THREADS,
+  METER_STRIDE,
+  METERS,
   POOL_BLOCKS,
   POOL_CACHE,
   POOL_CACHE_STRIDE,
@@ -35,6 +37,8 @@ import {
   RING_STRIDE,
   STAGES_STRIDE,
   SUBTABLE_STRIDE,
+  TALLIES,
+  TALLY_STRIDE,
   THREAD_STRIDE,
   TRANSMIT_STRIDE,
 } from './generated/layout.ts';
@@ -93,6 +97,8 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('transmitQueues', threads * ports, TRANSMIT_STRIDE);
   region('rings', threads * threads, RING_STRIDE);
   region('ports', ports, PORT_STRIDE);
+  region('meters', METERS, METER_STRIDE);
+  region('tallies', threads * TALLIES, TALLY_STRIDE);
   region('flows', flows, FLOW_STRIDE);
   region('blocks', flows, BLOCK_STRIDE);
   region('buckets', bucketCount(flows), 4);

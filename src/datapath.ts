@@ -12,6 +12,7 @@ import {
   AWAKE,
   BATCH_FRAMES,
   BATCH_KEYS,
+  BATCH_PUNTS,
   BATCH_SCRATCH,
   BATCH_STRIDE,
   COUNT_SLEEPS,
@@ -46,6 +47,7 @@ import {
 
 export * from './arena.ts';
 export * from './generated/layout.ts';
+export * from './meters.ts';
 export * from './observe.ts';
 export * from './outside.ts';
 
@@ -61,6 +63,8 @@ interface Exports {
   takeFrame(bytes: number): number;
   giveFrame(frame: number): void;
   takeMisses(): number;
+  puntCount(): number;
+  endPunt(punt: number, delivered: boolean): void;
   flowOfMiss(miss: number): number;
   actByFlow(miss: number, flow: number): void;
   actByProgram(miss: number): void;
@@ -88,6 +92,16 @@ interface Exports {
   packetFill(port: number, queue: number): number;
   packetSent(port: number, queue: number, frames: number): void;
   packetRefused(port: number, queue: number, noRoom: boolean): void;
+}
+
+/** A frame for the controller. */
+export interface Punt {
+  /** What OP_CONTROLLER said. */
+  index: number;
+  inPort: number;
+  /** Bytes of the frame before OP_TRUNCATE cut it. */
+  originalLength: number;
+  bytes: Uint8Array;
 }
 
 /** Compiles the module. It is compiled once and shared with the threads. */
@@ -334,6 +348,19 @@ export class Datapath {
   }
 
   // The handler
+
+  /** Punt `i` of this thread's batch; its bytes are there until `exports.endPunt(i, …)`. */
+  punt(i: number): Punt {
+    const number = this.u32[(this.#batch + BATCH_PUNTS + 4 * i) >> 2]!;
+    const frame = this.frameAt(number) >> 2;
+    const data = this.u32[frame + (Frame.data >> 2)]!;
+    return {
+      index: this.u32[frame + (Frame.punt >> 2)]!,
+      inPort: this.u32[frame + (Frame.port >> 2)]!,
+      originalLength: this.u32[frame + (Frame.puntLength >> 2)]!,
+      bytes: this.u8.subarray(data, data + this.u32[frame + (Frame.length >> 2)]!),
+    };
+  }
 
   /** The bytes of the key of miss or frame `i` of this thread's batch. */
   key(i: number): Uint8Array {

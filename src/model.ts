@@ -193,6 +193,13 @@ export interface SwitchControl {
    * Returns lines for people. A text that is wrong changes nothing and throws.
    */
   flows(command: FlowCommand, text: string): Promise<string[]>;
+  /**
+   * Adds a port. `text` is YAML as it would stand behind the port's name in the configuration, braces or not.
+   * Throws ConfigError when it is wrong, OpenError when the port cannot be opened; then nothing has changed.
+   */
+  addPort(name: string, text: string): Promise<void>;
+  /** Removes a port; frames that are queued for it are dropped and counted. Throws when there is none. */
+  removePort(name: string): Promise<void>;
   summary(): Summary;
   /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
   kill(thread: number): Promise<string[]>;

@@ -43,6 +43,9 @@ import {
   STAGES_STRIDE,
   StageTime,
   SUBTABLE_STRIDE,
+  TALLIES,
+  TALLY_STRIDE,
+  Tally,
   THREAD_STRIDE,
   Thread,
 } from './generated/layout.ts';
@@ -127,6 +130,11 @@ export interface FlowTotals {
   /** Switch clock of the last packet; 0: none yet. */
   usedMs: number;
   tcpFlags: number;
+}
+
+export interface TallyTotals {
+  packets: number;
+  bytes: number;
 }
 
 export class Observer {
@@ -246,6 +254,18 @@ export class Observer {
     return Array.from({ length: threads * threads }, (_, i) => (at + i * RING_STRIDE) >> 2).filter(
       (ring) => this.#u32[ring] !== this.#u32[ring + (RING_CONSUMER >> 2)],
     ).length;
+  }
+
+  /** What a tally has counted, ever. */
+  tally(tally: number): TallyTotals {
+    const at = regionAddress(this.#arena, 'tallies');
+    const totals = { packets: 0, bytes: 0 };
+    for (const t of this.#threads()) {
+      const row = at + (t * TALLIES + tally) * TALLY_STRIDE;
+      totals.packets += Number(this.#u64[(row + Tally.packets) >> 3]!);
+      totals.bytes += Number(this.#u64[(row + Tally.bytes) >> 3]!);
+    }
+    return totals;
   }
 
   /** How many flows are installed. */

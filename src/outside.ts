@@ -20,18 +20,23 @@ import {
   Thread,
 } from './generated/layout.ts';
 
+/** Ports that may mirror one direction of one port: each has a byte of a word. */
+const MAX_MIRRORS = 4;
+
 /** The ports as the datapath knows them, for the control side, which opens and closes them. */
 export class PortTable {
   readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
   readonly #ports: number;
   readonly #threads: number;
+  readonly #portCount: number;
 
   constructor(arena: Arena) {
     this.#u8 = new Uint8Array(arena.memory.buffer);
     this.#i32 = new Int32Array(arena.memory.buffer);
     this.#ports = regionAddress(arena, 'ports');
     this.#threads = arena.limits.threads;
+    this.#portCount = arena.limits.ports;
   }
 
   /**
@@ -62,6 +67,36 @@ export class PortTable {
   /** There is no such port any more. */
   close(port: number): void {
     Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
+  }
+
+  /**
+   * Copies what comes in at a port, and what is sent to it, to other ports: up to four each, in place of those
+   * before. What is left out stays as it is.
+   * @throws RangeError when a port is not one that there may be, is the port itself, or there are too many.
+   */
+  mirror(
+    port: number,
+    { in: received, out: sent }: { in?: readonly number[]; out?: readonly number[] },
+  ): void {
+    const at = this.#at(port);
+    const [toReceived, toSent] = [received, sent].map((to) => to && this.#mirrors(port, to));
+    if (toReceived !== undefined) Atomics.store(this.#i32, (at + PortRecord.mirrorIn) >> 2, toReceived);
+    if (toSent !== undefined) Atomics.store(this.#i32, (at + PortRecord.mirrorOut) >> 2, toSent);
+  }
+
+  /** Port numbers as the bytes of a word. */
+  #mirrors(port: number, to: readonly number[]): number {
+    if (to.length > MAX_MIRRORS) {
+      throw new RangeError(`${to.length} mirrors of port ${port}; at most ${MAX_MIRRORS} are possible`);
+    }
+    for (const mirror of to) {
+      if (mirror < 1 || mirror >= this.#portCount || mirror === port) {
+        throw new RangeError(
+          `port ${port} cannot be mirrored to ${mirror}; expected another port, 1 to ${this.#portCount - 1}`,
+        );
+      }
+    }
+    return to.reduce((word, mirror, i) => word | (mirror << (8 * i)), 0);
   }
 
   isUp(port: number): boolean {

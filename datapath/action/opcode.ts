@@ -3,14 +3,28 @@
  * The slow path writes programs, `execute.ts` runs them. A program ends with OP_END.
  *
  *     OP_END
- *     OP_OUTPUT     port
- *     OP_SET        offset, value, mask      key bytes offset..offset+3 (a multiple of 4), as in memory
- *     OP_PUSH_VLAN  tpid << 16 | tci         host order
+ *     OP_OUTPUT       port
+ *     OP_SET          offset, value, mask      key bytes offset..offset+3 (a multiple of 4), as in memory
+ *     OP_PUSH_VLAN    tpid << 16 | tci         host order
  *     OP_POP_VLAN
- *     OP_DROP       reason                   a fate for packets that no OP_OUTPUT takes
+ *     OP_DROP         reason                   a fate for packets that nothing takes
+ *     OP_PUSH_MPLS    ethertype, entry         host order; the entry with its bottom-of-stack bit
+ *     OP_POP_MPLS     ethertype                host order; what the frame is afterwards
+ *     OP_TRUNCATE     bytes                    the next OP_OUTPUT or OP_CONTROLLER sends at most so many
+ *     OP_METER        meter                    drops the packet, or goes on
+ *     OP_CLONE        program                  runs the program on a copy
+ *     OP_SAMPLE       probability, program     the same for `probability` of 2³²-1 packets
+ *     OP_SELECT       basis, n, n × (salt, weight), n × program
+ *                                              the same with one of the programs, chosen by the connection
+ *     OP_TALLY        tally                    counts the packet and its bytes there
+ *     OP_CONTROLLER   punt                     to the handler, which knows what the number means
+ *     OP_RECIRCULATE  recirculation            the packet is parsed and looked up again, under this number
  *
  * OP_SET names the place by the flow key: the packet's header behind those key bytes gets
  * `old & ~mask | value`, and every checksum over it is kept right. The key itself does not change.
+ *
+ * A program inside another stands right behind its operation's words and has an OP_END of its own. What it does
+ * to the packet, the program around it does not see. Programs stand in each other MAX_NESTING deep at most.
  */
 export const OP_END: u32 = 0;
 export const OP_OUTPUT: u32 = 1;
@@ -19,6 +33,36 @@ export const OP_PUSH_VLAN: u32 = 3;
 export const OP_POP_VLAN: u32 = 4;
 export const OP_DROP: u32 = 5;
 export const OP_NEXT: u32 = 6; // block: the program goes on there. Written by install.ts alone
+export const OP_PUSH_MPLS: u32 = 7;
+export const OP_POP_MPLS: u32 = 8;
+export const OP_TRUNCATE: u32 = 9;
+export const OP_METER: u32 = 10;
+export const OP_CLONE: u32 = 11;
+export const OP_SAMPLE: u32 = 12;
+export const OP_SELECT: u32 = 13;
+export const OP_TALLY: u32 = 14;
+export const OP_CONTROLLER: u32 = 15;
+export const OP_RECIRCULATE: u32 = 16;
 
-/** Words that one program may have, OP_END included: an output to every port and some rewriting. */
+/** Words that one program may have, all OP_ENDs included: an output to every port and some rewriting. */
 export const PROGRAM_WORDS: u32 = 1024;
+
+/** How many programs may stand around one. */
+export const MAX_NESTING: u32 = 8;
+
+/** Words of an operation itself: without the buckets of OP_SELECT, and without the programs inside. */
+export function operationWords(operation: u32): u32 {
+  switch (operation) {
+    case OP_SET:
+      return 4;
+    case OP_PUSH_MPLS:
+    case OP_SELECT:
+      return 3;
+    case OP_END:
+    case OP_POP_VLAN:
+    case OP_CLONE:
+      return 1;
+    default:
+      return 2;
+  }
+}

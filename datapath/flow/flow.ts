@@ -3,7 +3,7 @@
  *
  *     line 0      life and place in the classifier
  *     line 1, 2   key, already masked; the mask is the subtable's
- *     line 3      program; a long one goes on in blocks (OP_NEXT)
+ *     line 3      program; a long one goes on in blocks, each of which ends with the number of the next
  *
  * Written by the thread that installs it before `generation` becomes odd, and again only after it was
  * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier,
@@ -22,6 +22,7 @@ export class Flow {
   subtable: u32;
   retiredEpoch: u32;
   nextRetired: u32; // number + 1, 0 none
+  blocks: u32; // first block of the program; number + 1, 0 none
 }
 
 export const FLOW_STRIDE: u32 = 256;
@@ -30,11 +31,16 @@ export const FLOW_PROGRAM: usize = 192;
 
 /** 32-bit words of a program that stand in the flow itself, and in each block. */
 export const FLOW_PROGRAM_WORDS: u32 = 16;
-export const BLOCK_WORDS: u32 = 64;
+export const BLOCK_WORDS: u32 = 63;
+export const BLOCK_LINK: usize = 252; // next block; number + 1, 0 none
 export const BLOCK_STRIDE: u32 = 256;
 
 export function flowAt(number: u32): Flow {
   return changetype<Flow>(map.flows + <usize>(number * FLOW_STRIDE));
+}
+
+export function blockAt(number: u32): usize {
+  return map.blocks + <usize>(number * BLOCK_STRIDE);
 }
 
 export function flowNumber(flow: Flow): u32 {

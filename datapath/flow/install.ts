@@ -2,7 +2,8 @@
  * Installs and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back two
  * epochs later. Called by handler threads only.
  */
-import { OP_DROP, OP_END, OP_NEXT, OP_OUTPUT, OP_PUSH_VLAN, OP_SET } from '../action/opcode';
+import { OP_END, OP_NEXT, OP_SELECT, operationWords, PROGRAM_WORDS } from '../action/opcode';
+import { isSound, programsInside } from '../action/program';
 import { FLOW_COUNTERS_STRIDE } from '../counters';
 import { ArenaMap, map, NONE } from '../memory/arena';
 import { advance, currentEpoch } from '../memory/epoch';
@@ -11,11 +12,13 @@ import { give, POOL_BLOCKS, POOL_FLOWS, take } from '../memory/pool';
 import { self } from '../memory/thread';
 import { find, firstIn, link, NO_SUBTABLE, subtableFor, unlink } from './classifier';
 import {
-  BLOCK_STRIDE,
+  BLOCK_LINK,
   BLOCK_WORDS,
+  blockAt,
   FLOW_KEY,
   FLOW_PROGRAM,
   FLOW_PROGRAM_WORDS,
+  Flow,
   flowAt,
   flowNumber,
 } from './flow';
@@ -28,9 +31,10 @@ function lockAddress(): usize {
 /**
  * Installs a flow: KEY_SIZE bytes of mask, as many of key (masked here), and a program that ends with OP_END.
  * Returns its number; the number of the flow that was there when one with this mask and key is; or NONE
- * when flows, blocks or subtables have run out.
+ * when flows, blocks or subtables have run out, or the program is none that the datapath runs (program.ts).
  */
 export function install(mask: usize, key: usize, program: usize): u32 {
+  if (!isSound(program, program + ((<usize>PROGRAM_WORDS) << 2))) return NONE;
   acquire(lockAddress(), self.number);
   const number = installLocked(mask, key, program);
   release(lockAddress());
@@ -46,7 +50,7 @@ function installLocked(mask: usize, key: usize, program: usize): u32 {
   const flow = flowAt(number);
   const at = changetype<usize>(flow);
   const subtable = subtableFor(changetype<Key>(mask));
-  if (subtable == NO_SUBTABLE || !writeProgram(at + FLOW_PROGRAM, program)) {
+  if (subtable == NO_SUBTABLE || !writeProgram(flow, program)) {
     give(self.number, POOL_FLOWS, number);
     return NONE;
   }
@@ -65,58 +69,62 @@ function clearCounters(number: u32): void {
   }
 }
 
-function operationWords(operation: u32): u32 {
-  if (operation == OP_SET) return 4;
-  return operation == OP_OUTPUT || operation == OP_PUSH_VLAN || operation == OP_DROP ? 2 : 1;
-}
-
-/** Copies a program, going on in blocks where it does not fit; false, with nothing held, when they run out. */
-function writeProgram(first: usize, program: usize): bool {
-  let at = first;
-  let room = FLOW_PROGRAM_WORDS;
-  while (true) {
-    const operation = load<u32>(program);
-    const words = operationWords(operation);
-    if (words + 2 > room && !(operation == OP_END && room >= 1)) {
-      const block = take(self.number, POOL_BLOCKS);
+/**
+ * Copies a sound program into the flow, going on in blocks where it does not fit (program.ts); false, with nothing
+ * held, when they run out. Before whatever must not be parted, two words are kept free to lead on.
+ */
+function writeProgram(flow: Flow, program: usize): bool {
+  let at = changetype<usize>(flow) + FLOW_PROGRAM;
+  let room: u32 = FLOW_PROGRAM_WORDS;
+  let link = changetype<usize>(flow) + offsetof<Flow>('blocks');
+  store<u32>(link, 0);
+  let buckets: u32 = 0; // of an OP_SELECT, still to come
+  for (let open: u32 = 1; open != 0; ) {
+    const operation = load<u32>(program); // or a bucket
+    const words: u32 = buckets != 0 ? 2 : operationWords(operation);
+    const isLast = buckets == 0 && open == 1 && operation == OP_END;
+    if (words + (isLast ? 0 : 2) > room) {
+      const block = addBlock(link);
       if (block == NONE) {
-        store<u32>(at, OP_END);
-        giveBlocks(first);
+        giveBlocks(flow);
         return false;
       }
-      store<u32>(at, OP_NEXT);
-      store<u32>(at + 4, block);
+      store<u32>(at, buckets != 0 ? block : OP_NEXT);
+      store<u32>(at + 4, buckets != 0 ? NONE : block);
       at = blockAt(block);
       room = BLOCK_WORDS;
+      link = at + BLOCK_LINK;
     }
     memory.copy(at, program, (<usize>words) << 2);
-    if (operation == OP_END) return true;
+    if (buckets != 0) {
+      buckets--;
+    } else {
+      if (operation == OP_SELECT) buckets = load<u32>(program + 8);
+      open += programsInside(program);
+      if (operation == OP_END) open--;
+    }
     at += (<usize>words) << 2;
     program += (<usize>words) << 2;
     room -= words;
   }
+  return true;
 }
 
-export function blockAt(number: u32): usize {
-  return map.blocks + <usize>(number * BLOCK_STRIDE);
+/** Takes a block, the last of a program so far, and has `link` lead to it. NONE when there is none. */
+function addBlock(link: usize): u32 {
+  const block = take(self.number, POOL_BLOCKS);
+  if (block == NONE) return NONE;
+  store<u32>(link, block + 1);
+  store<u32>(blockAt(block) + BLOCK_LINK, 0);
+  return block;
 }
 
-/** The block that the words at `at` go on in, or NONE. */
-export function nextBlock(at: usize): u32 {
-  for (let operation = load<u32>(at); operation != OP_END; operation = load<u32>(at)) {
-    if (operation == OP_NEXT) return load<u32>(at + 4);
-    at += (<usize>operationWords(operation)) << 2;
-  }
-  return NONE;
-}
-
-/** Gives back the blocks that the program at `at` goes on in. */
-function giveBlocks(at: usize): void {
-  let block = nextBlock(at);
-  while (block != NONE) {
-    const next = nextBlock(blockAt(block));
+/** Gives back the blocks that the flow's program goes on in. */
+function giveBlocks(flow: Flow): void {
+  for (let next = flow.blocks; next != 0; ) {
+    const block = next - 1;
+    next = load<u32>(blockAt(block) + BLOCK_LINK);
     give(self.number, POOL_BLOCKS, block);
-    block = next;
   }
 }
 
@@ -151,7 +159,7 @@ export function reclaim(): void {
     if (epoch - flow.retiredEpoch < 2) return;
     self.retiredHead = flow.nextRetired;
     if (self.retiredHead == 0) self.retiredTail = 0;
-    giveBlocks(changetype<usize>(flow) + FLOW_PROGRAM);
+    giveBlocks(flow);
     give(self.number, POOL_FLOWS, number);
   }
 }

@@ -24,6 +24,8 @@ export class ArenaMap {
   transmitQueues: usize;
   rings: usize;
   ports: usize;
+  meters: usize;
+  tallies: usize;
   flows: usize;
   blocks: usize;
   buckets: usize;

@@ -69,6 +69,13 @@ export function peek(ring: Ring, i: u32): u32 {
   return load<u32>(changetype<usize>(ring) + SLOTS + ((<usize>at) << 2));
 }
 
+/** Forgets what is in the ring, of which this thread is both sides. */
+export function clear(ring: Ring): void {
+  consumer(ring).headSeen = ring.head;
+  ring.tailSeen = ring.head;
+  atomic.store<u32>(changetype<usize>(consumer(ring)), ring.head);
+}
+
 /** Takes the oldest value. Consumer only, and only when `available` said that there is one. */
 export function get(ring: Ring): u32 {
   const c = consumer(ring);

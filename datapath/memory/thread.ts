@@ -46,6 +46,7 @@ export class Thread {
   readyPorts: u32; // ports for which this thread has queued frames: so many of the numbers below
   retiredHead: u32; // flows that wait for their epoch, oldest first; number + 1, 0 none
   retiredTail: u32;
+  random: u32; // the last of its random numbers (sample.ts), not 0
   heldPorts: u32; // ports with frames that did not fit the ring to their sender: so many of the second list
   timing: u32; // not 0: this batch is timed (stage.ts)
   load: f32; // share of a recent second in which it had work
@@ -79,6 +80,7 @@ export let self: Thread = changetype<Thread>(0);
 export function attach(number: u32): void {
   self = threadAt(number);
   self.number = number;
+  self.random = ((map.hashSeed ^ (number * 0x9e3779b1)) * 0x85ebca6b) | 1;
 }
 
 /** Forgets what a thread that died was about, in its place: it holds nothing, and stands still until it starts. */

@@ -14,20 +14,22 @@ import { NONE } from '../memory/arena';
 import { portAt, queued, setQueued, transmitQueue } from '../port/port';
 import { fold, sum, update } from './checksum';
 import {
+  CHECKSUM_PARTIAL,
   duplicate,
-  FRAME_CHECKED,
   FRAME_COPY,
   FRAME_HEADROOM,
-  FRAME_PARTIAL,
   Frame,
   frameAt,
   giveFrame,
   LARGE_FRAME_SIZE,
+  NETWORK_IPV4,
+  NETWORK_IPV6,
   SEGMENT_NONE,
   SEGMENT_TCP4,
   SEGMENT_TCP6,
 } from './frame';
-import { be16, be32, IPV6_HEADER, PROTO_TCP, putBe16, TYPE_IPV4, TYPE_IPV6 } from './headers';
+import { be16, be32, IPV4_HEADER, IPV6_HEADER, PROTO_TCP, putBe16 } from './headers';
+import { isIpv6, pseudoHeader, transportLength, verifyChecksum } from './transport-checksum';
 
 /** Longest joined packet, network header included: what its length field can say. */
 const LONGEST: u32 = 65535;
@@ -65,9 +67,9 @@ function join(number: u32, next: u32, longest: u32): u32 {
   const packet = frameAt(next);
   const headers = packet.length <= longest ? tcpHeaders(packet) : 0;
   if (headers == 0 || !follows(segment, packet, headers)) return NONE;
-  if (!checksumGood(packet)) return NONE;
+  if (!verifyChecksum(packet)) return NONE;
   if (segment.segmentType == SEGMENT_NONE) {
-    if (segment.length > longest || !checksumGood(segment)) return NONE;
+    if (segment.length > longest || !verifyChecksum(segment)) return NONE;
     number = begin(segment, number, headers);
     if (number == NONE) return NONE;
   }
@@ -76,18 +78,19 @@ function join(number: u32, next: u32, longest: u32): u32 {
   return number;
 }
 
-/** Bytes up to the payload of a plain TCP data segment: ACK and perhaps PSH, no IP options; else 0. */
+/**
+ * Bytes up to the payload of a plain TCP data segment, else 0: ACK and perhaps PSH, no IP options or extension
+ * headers, no labels, no fragment, no padding.
+ */
 function tcpHeaders(frame: Frame): u32 {
-  if (frame.flags & FRAME_PARTIAL || frame.segmentType != SEGMENT_NONE || frame.l4 == 0) return 0;
-  const ip = frame.data + frame.l3;
-  const type = load<u16>(ip - 2);
-  if (type == TYPE_IPV4) {
-    // No options, not a fragment; the protocol is TCP.
-    if (load<u8>(ip) != 0x45 || be16(ip + 6) & 0x3fff || load<u8>(ip + 9) != PROTO_TCP) return 0;
-    if (be16(ip + 2) + frame.l3 != frame.length) return 0;
-  } else if (type == TYPE_IPV6) {
-    if (load<u8>(ip + 6) != PROTO_TCP || be16(ip + 4) + IPV6_HEADER + frame.l3 != frame.length) return 0;
-  } else return 0;
+  if (frame.checksum == CHECKSUM_PARTIAL || frame.segmentType != SEGMENT_NONE) return 0;
+  if (frame.transport != PROTO_TCP || frame.shape != 0) return 0;
+  const ipHeader: u32 = isIpv6(frame) ? IPV6_HEADER : IPV4_HEADER;
+  if (<u32>frame.l4 != <u32>frame.l3 + ipHeader || frame.l4 + transportLength(frame) != frame.length)
+    return 0;
+  if (frame.network == NETWORK_IPV4) {
+    if (fold(sum(frame.data + frame.l3, IPV4_HEADER)) != 0xffff) return 0;
+  } else if (frame.network != NETWORK_IPV6) return 0;
   const tcp = frame.data + frame.l4;
   if ((load<u8>(tcp + 13) & ~PSH) != ACK || load<u8>(tcp + 12) & 15) return 0;
   const headers = <u32>frame.l4 + ((<u32>load<u8>(tcp + 12) >>> 4) << 2);
@@ -124,7 +127,7 @@ function sameNetwork(segment: Frame, packet: Frame, packets: u32): bool {
   const a = segment.data + segment.l3;
   const b = packet.data + packet.l3;
   if (load<u16>(a) != load<u16>(b)) return false;
-  if (load<u16>(a - 2) == TYPE_IPV6) {
+  if (isIpv6(segment)) {
     return load<u16>(a, 2) == load<u16>(b, 2) && memory.compare(a + 6, b + 6, IPV6_HEADER - 6) == 0;
   }
   if (load<u32>(a, 6) != load<u32>(b, 6) || load<u64>(a, 12) != load<u64>(b, 12)) return false;
@@ -133,29 +136,15 @@ function sameNetwork(segment: Frame, packet: Frame, packets: u32): bool {
   return dontFragment != 0 || be16(b + 4) == ((be16(a + 4) + packets) & 0xffff);
 }
 
-/** The sum over addresses, protocol and length that every TCP checksum begins with (RFC 9293 §3.1). */
-function pseudoHeader(frame: Frame): u64 {
-  const ip = frame.data + frame.l3;
-  const addresses = load<u16>(ip - 2) == TYPE_IPV6 ? sum(ip + 8, 32) : sum(ip + 12, 8);
-  const length = frame.length - frame.l4;
-  return addresses + ((<u64>PROTO_TCP) << 8) + <u64>bswap<u16>(<u16>length);
-}
-
-function checksumGood(frame: Frame): bool {
-  if (frame.flags & FRAME_CHECKED) return true;
-  return fold(pseudoHeader(frame) + sum(frame.data + frame.l4, frame.length - frame.l4)) == 0xffff;
-}
-
 /** Moves a packet to a large frame as the first of a segment. Returns that frame's number, or NONE. */
 function begin(packet: Frame, number: u32, headers: u32): u32 {
   const large = duplicate(packet, LARGE_FRAME_SIZE - FRAME_HEADROOM);
   if (large == NONE) return NONE;
   const segment = frameAt(large);
-  segment.flags |= FRAME_PARTIAL;
+  segment.checksum = CHECKSUM_PARTIAL;
   segment.checksumStart = packet.l4;
   segment.checksumOffset = 16;
-  const v6 = load<u16>(packet.data + packet.l3 - 2) == TYPE_IPV6;
-  segment.segmentType = v6 ? SEGMENT_TCP6 : SEGMENT_TCP4;
+  segment.segmentType = isIpv6(packet) ? SEGMENT_TCP6 : SEGMENT_TCP4;
   segment.segmentSize = <u16>(packet.length - headers);
   segment.joined = packet.joined;
   giveFrame(number);
@@ -178,5 +167,5 @@ function append(segment: Frame, packet: Frame, headers: u32): void {
   }
   const tcp = segment.data + segment.l4;
   store<u8>(tcp + 13, load<u8>(tcp + 13) | (load<u8>(packet.data + packet.l4 + 13) & PSH));
-  store<u16>(tcp + 16, <u16>fold(pseudoHeader(segment)));
+  store<u16>(tcp + 16, <u16>fold(pseudoHeader(segment, transportLength(segment))));
 }

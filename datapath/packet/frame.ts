@@ -17,9 +17,12 @@
  * lent to the kernel is still its own there. A thread writes it right after it has got the frame and right before
  * it lets go of it: what is between two holders is nobody's.
  *
- * Offloads mean what `struct virtio_net_hdr` means by them (virtio 1.2 §5.1.6): PARTIAL says that the
- * checksum at checksumStart + checksumOffset covers only the pseudo-header so far; segmentType other than
- * SEGMENT_NONE that the frame stands for several of at most segmentSize payload bytes each.
+ * `l3` to `shape` are what the parser found (parse.ts). Whatever changes the frame afterwards keeps them
+ * right, or forgets them when it cannot: so a header that they name is there, whole.
+ *
+ * Offloads mean what `struct virtio_net_hdr` means by them (virtio 1.2 §5.1.6): CHECKSUM_PARTIAL says that
+ * the checksum at checksumStart + checksumOffset covers only the pseudo-header so far; segmentType other
+ * than SEGMENT_NONE that the frame stands for several of at most segmentSize payload bytes each.
  */
 import { map, NONE } from '../memory/arena';
 import { give, POOL_FRAMES, POOL_LARGE_FRAMES, take } from '../memory/pool';
@@ -33,14 +36,22 @@ export class Frame {
   base: usize;
   port: u32; // where it came in; on its way out, where it goes
   flags: u32; // FRAME_…
-  l3: u16; // offset of the network header from data; 0: none
-  l4: u16; // offset of the transport header from data; 0: none, or a later fragment
+  segmentType: u8; // SEGMENT_…
+  checksum: u8; // CHECKSUM_…, of the transport
+  segmentSize: u16;
   checksumStart: u16; // offset from data
   checksumOffset: u16; // offset from checksumStart
-  segmentType: u8; // SEGMENT_…
-  segmentSize: u16;
+  l3: u16; // offset of the ARP or IP header from data, also behind labels; 0: none was read
+  l4: u16; // offset of what IP carries from data; 0: none, or a later fragment
+  network: u8; // NETWORK_…
+  transport: u8; // PROTO_… of the header that was read at l4; 0: none
+  shape: u8; // SHAPE_…
+  rounds: u8; // how often it has gone round (recirculate.ts)
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
   holder: u16; // HELD_…
+  recirculation: u32; // when it has gone round: its key's
+  punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
+  puntLength: u32; // FRAME_PUNT: its length before it was cut short
 }
 
 export const HELD_BY_NOBODY: u16 = 0; // free
@@ -54,9 +65,25 @@ export const LARGE_FRAME_SIZE: u32 = 67584; // headroom, 64 KiB and a little
 export const MAX_LENGTH: u32 = 65550; // what any port may carry: 64 KiB of IP behind an Ethernet header
 
 export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
-export const FRAME_PARTIAL: u32 = 2; // the transport checksum is still to be completed
-export const FRAME_CHECKED: u32 = 4; // whoever gave it vouches for the transport checksum
-export const FRAME_PIECE: u32 = 8; // cut from a frame that is counted already
+export const FRAME_PIECE: u32 = 2; // cut from a frame that is counted already
+export const FRAME_PUNT: u32 = 4; // for the controller
+
+/** What stands behind the tags and has been read. */
+export const NETWORK_NONE: u8 = 0;
+export const NETWORK_ARP: u8 = 1;
+export const NETWORK_IPV4: u8 = 2;
+export const NETWORK_IPV6: u8 = 3;
+export const NETWORK_MPLS: u8 = 4;
+
+/** Why the transport checksum cannot be told from this frame alone. */
+export const SHAPE_FRAGMENT: u8 = 1; // it covers the other fragments too
+export const SHAPE_ROUTED: u8 = 2; // IPv6: it covers the final destination, which the header does not yet name
+
+/** What is known of the transport checksum (transport-checksum.ts). */
+export const CHECKSUM_UNKNOWN: u8 = 0;
+export const CHECKSUM_GOOD: u8 = 1;
+export const CHECKSUM_BAD: u8 = 2;
+export const CHECKSUM_PARTIAL: u8 = 3; // still to be completed
 
 // virtio 1.2 §5.1.6, VIRTIO_NET_HDR_GSO_…
 export const SEGMENT_NONE: u8 = 0;
@@ -68,11 +95,10 @@ export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
 }
 
-/** Makes it one whole packet, as it came off a wire. */
+/** Makes it one whole packet, as it came off a wire, that has not gone round. */
 export function makePlain(frame: Frame): void {
-  frame.flags = 0;
-  frame.segmentType = SEGMENT_NONE;
-  frame.segmentSize = 0;
+  store<u64>(changetype<usize>(frame) + offsetof<Frame>('flags'), 0); // up to segmentSize
+  frame.rounds = 0;
   frame.joined = 0;
 }
 
@@ -95,6 +121,25 @@ export function receiveFrame(ring: Ring): u32 {
   const number = get(ring);
   hold(frameAt(number));
   return number;
+}
+
+/** Forgets what the parser found. */
+export function forgetHeaders(frame: Frame): void {
+  frame.l3 = 0;
+  frame.l4 = 0;
+  frame.network = NETWORK_NONE;
+  frame.transport = 0;
+  frame.shape = 0;
+}
+
+/** Moves the frame's beginning to `data`, and what is told from there. */
+export function moveStart(frame: Frame, data: usize): void {
+  const by = <u16>(frame.data - data);
+  frame.length += <u32>(frame.data - data);
+  frame.data = data;
+  if (frame.l3 != 0) frame.l3 += by;
+  if (frame.l4 != 0) frame.l4 += by;
+  if (frame.checksum == CHECKSUM_PARTIAL) frame.checksumStart += by;
 }
 
 /** Makes the frame this thread's and empty: no data, full headroom, no offloads. */
@@ -122,6 +167,15 @@ export function giveFrame(number: u32): void {
   else give(self.number, POOL_LARGE_FRAMES, number - map.frameCount);
 }
 
+/** Takes over what the parser found in `from`, whose headers `frame` has at the same places. */
+export function copyHeaders(frame: Frame, from: Frame): void {
+  frame.l3 = from.l3;
+  frame.l4 = from.l4;
+  frame.network = from.network;
+  frame.transport = from.transport;
+  frame.shape = from.shape;
+}
+
 /** A frame with the same bytes and offloads and room for `room` bytes; NONE when there is no free one. */
 export function duplicate(frame: Frame, room: u32): u32 {
   const number = takeFrame(room);
@@ -131,12 +185,14 @@ export function duplicate(frame: Frame, room: u32): u32 {
   copy.length = frame.length;
   copy.port = frame.port;
   copy.flags = frame.flags;
-  copy.l3 = frame.l3;
-  copy.l4 = frame.l4;
+  copyHeaders(copy, frame);
+  copy.checksum = frame.checksum;
   copy.checksumStart = frame.checksumStart;
   copy.checksumOffset = frame.checksumOffset;
   copy.segmentType = frame.segmentType;
   copy.segmentSize = frame.segmentSize;
+  copy.rounds = frame.rounds;
+  copy.recirculation = frame.recirculation;
   return number;
 }
 

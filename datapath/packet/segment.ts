@@ -1,11 +1,11 @@
 /**
- * Does in software what a port cannot leave to its far side: completes a partial checksum, and cuts a
- * segment of up to 64 KiB into packets of its segment size, as the sender's card would have.
+ * Does in software what a port cannot leave to its far side: cuts a segment of up to 64 KiB into packets of
+ * its segment size, as the sender's card would have. Headers in front of the transport's, options and pushed
+ * labels among them, are repeated as they are; only lengths and IPv4's identification differ.
  */
-import { COUNT_CHECKSUMS_COMPLETED, count } from '../counters';
 import { NONE } from '../memory/arena';
-import { fold, sum, update } from './checksum';
-import { FRAME_PARTIAL, Frame, frameAt, SEGMENT_NONE, SEGMENT_UDP, takeFrame } from './frame';
+import { update } from './checksum';
+import { copyHeaders, Frame, frameAt, SEGMENT_NONE, SEGMENT_UDP, takeFrame } from './frame';
 import {
   be16,
   be32,
@@ -15,40 +15,25 @@ import {
   putBe16,
   putBe32,
   TCP_HEADER,
-  TYPE_IPV6,
   UDP_HEADER,
 } from './headers';
-
-/** Where UDP has its checksum. Zero says that there is none (RFC 768), so one that comes out so is all ones. */
-const UDP_CHECKSUM: u16 = 6;
-const TCP_CHECKSUM: u16 = 16;
-
-/** Completes the checksum: the field holds the pseudo-header's sum, so summing over it covers both. */
-export function completeChecksum(frame: Frame): void {
-  frame.flags &= ~FRAME_PARTIAL;
-  const start = <u32>frame.checksumStart;
-  const place = start + <u32>frame.checksumOffset;
-  if (place + 2 > frame.length) return;
-  const checksum = fold(sum(frame.data + start, frame.length - start)) ^ 0xffff;
-  store<u16>(
-    frame.data + place,
-    <u16>(checksum == 0 && frame.checksumOffset == UDP_CHECKSUM ? 0xffff : checksum),
-  );
-  count(COUNT_CHECKSUMS_COMPLETED, 1);
-}
+import { isIpv6, makeChecksum } from './transport-checksum';
 
 /** The kind of segment, without the bit that says it carries a congestion mark (…_GSO_ECN). */
 function kind(frame: Frame): u8 {
   return frame.segmentType & 0x7f;
 }
 
-/** Bytes of Ethernet, IP and transport header that each segment repeats; 0: not a frame we can cut. */
+/**
+ * Bytes of headers that each segment repeats; 0: not a frame we can cut. A fragment is none, nor is one with
+ * a routing header under way, whose checksum covers another destination.
+ */
 export function segmentHeaders(frame: Frame): u32 {
-  const l4 = <u32>frame.l4;
+  if (frame.segmentType == SEGMENT_NONE || frame.segmentSize == 0 || frame.shape != 0) return 0;
   const isUdp = kind(frame) == SEGMENT_UDP;
+  if (frame.transport != (isUdp ? PROTO_UDP : PROTO_TCP)) return 0;
+  const l4 = <u32>frame.l4;
   const least = l4 + (isUdp ? UDP_HEADER : TCP_HEADER);
-  if (frame.segmentType == SEGMENT_NONE || frame.segmentSize == 0) return 0;
-  if (l4 == 0 || least > frame.length) return 0;
   const headers = isUdp ? least : l4 + ((<u32>load<u8>(frame.data + l4 + 12) >>> 4) << 2);
   return headers >= least && headers < frame.length ? headers : 0;
 }
@@ -72,15 +57,14 @@ export function cutSegment(frame: Frame, headers: u32, offset: u32): u32 {
   const segment = frameAt(number);
   segment.length = headers + payload;
   segment.port = frame.port;
-  segment.flags = frame.flags & ~FRAME_PARTIAL;
-  segment.l3 = frame.l3;
-  segment.l4 = frame.l4;
+  segment.flags = frame.flags;
+  copyHeaders(segment, frame);
   memory.copy(segment.data, frame.data, headers);
   memory.copy(segment.data + headers, frame.data + headers + offset, payload);
   fixNetwork(segment, offset / frame.segmentSize);
   if (kind(frame) == SEGMENT_UDP) putBe16(segment.data + segment.l4 + 4, segment.length - segment.l4);
   else fixTcp(segment, offset, rest > payload);
-  fixTransportChecksum(segment, kind(frame));
+  makeChecksum(segment);
   return number;
 }
 
@@ -88,7 +72,7 @@ export function cutSegment(frame: Frame, headers: u32, offset: u32): u32 {
 function fixNetwork(segment: Frame, index: u32): void {
   const ip = segment.data + segment.l3;
   const length = segment.length - segment.l3;
-  if (load<u16>(ip - 2) == TYPE_IPV6) {
+  if (isIpv6(segment)) {
     putBe16(ip + 4, length - IPV6_HEADER);
     return;
   }
@@ -111,19 +95,4 @@ function fixTcp(segment: Frame, offset: u32, more: bool): void {
   if (more) flags &= ~FLAGS_FIN_PSH;
   if (offset != 0) flags &= ~FLAG_CWR;
   store<u8>(tcp + 13, flags);
-}
-
-/** The whole transport checksum, pseudo-header included (RFC 9293 §3.1, RFC 8200 §8.1). */
-function fixTransportChecksum(segment: Frame, type: u8): void {
-  const ip = segment.data + segment.l3;
-  const l4 = segment.data + segment.l4;
-  const length = segment.length - segment.l4;
-  const v6 = load<u16>(ip - 2) == TYPE_IPV6;
-  const protocol = <u32>(type == SEGMENT_UDP ? PROTO_UDP : PROTO_TCP);
-  const place = l4 + (type == SEGMENT_UDP ? UDP_CHECKSUM : TCP_CHECKSUM);
-  store<u16>(place, 0);
-  const addresses = v6 ? sum(ip + 8, 32) : sum(ip + 12, 8);
-  const pseudo = addresses + <u64>(protocol << 8) + <u64>bswap<u16>(<u16>length);
-  const checksum = fold(pseudo + sum(l4, length)) ^ 0xffff;
-  store<u16>(place, <u16>(checksum == 0 && type == SEGMENT_UDP ? 0xffff : checksum));
 }

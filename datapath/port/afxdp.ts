@@ -22,8 +22,8 @@ import { map, NONE } from '../memory/arena';
 import { POOL_FRAMES, take } from '../memory/pool';
 import { self } from '../memory/thread';
 import {
+  CHECKSUM_PARTIAL,
   duplicate,
-  FRAME_PARTIAL,
   FRAME_SIZE,
   Frame,
   frameAt,
@@ -32,7 +32,8 @@ import {
   makePlain,
 } from '../packet/frame';
 import { VLAN_TAG } from '../packet/headers';
-import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
+import { cutSegment, segmentHeaders } from '../packet/segment';
+import { completeChecksum } from '../packet/transport-checksum';
 import { isTagged } from '../packet/vlan';
 import { process } from '../process';
 import { countSent, dropAtPort } from '../transmit';
@@ -153,7 +154,7 @@ function isTooLong(frame: Frame, length: u32, port: u32): bool {
 function sendWhole(queue: XdpQueue, port: u32, number: u32): void {
   const frame = frameAt(number);
   if (isTooLong(frame, frame.length, port)) return dropAtPort(number, port, DROP_TOO_LONG);
-  if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
+  if (frame.checksum == CHECKSUM_PARTIAL) completeChecksum(frame);
   const own = number < map.frameCount ? number : duplicate(frame, frame.length);
   if (own == NONE) return dropAtPort(number, port, DROP_NO_FRAMES);
   if (!post(queue, own)) {

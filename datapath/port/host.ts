@@ -6,8 +6,9 @@ import { BATCH_SCRATCH, batch } from '../batch';
 import { COUNT_SEGMENTED, count, portCounters } from '../counters';
 import { DROP_BATCH_FULL, DROP_NO_FRAMES } from '../drop';
 import { NONE } from '../memory/arena';
-import { FRAME_PARTIAL, FRAME_PIECE, frameAt, giveFrame } from '../packet/frame';
-import { completeChecksum, cutSegment, segmentHeaders } from '../packet/segment';
+import { CHECKSUM_PARTIAL, FRAME_PIECE, frameAt, giveFrame } from '../packet/frame';
+import { cutSegment, segmentHeaders } from '../packet/segment';
+import { completeChecksum } from '../packet/transport-checksum';
 import { countSent, drop, dropAtPort } from '../transmit';
 import { queued, setQueued, TRANSMIT_SLOTS, TransmitQueue, transmitQueue } from './port';
 
@@ -27,7 +28,7 @@ export function hostPrepare(port: u32, cut: bool): u32 {
     if (cut && segmentHeaders(frame) != 0) {
       pushPieces(queue, port, number);
     } else {
-      if (frame.flags & FRAME_PARTIAL) completeChecksum(frame);
+      if (frame.checksum == CHECKSUM_PARTIAL) completeChecksum(frame);
       if (!push(queue, number)) dropAtPort(number, port, DROP_BATCH_FULL);
     }
   }

@@ -17,9 +17,10 @@ import { portCounters } from '../counters';
 import { DROP_TRANSMIT_ERROR, DROP_TRANSMIT_QUEUE_FULL } from '../drop';
 import { NONE } from '../memory/arena';
 import {
-  FRAME_CHECKED,
+  CHECKSUM_GOOD,
+  CHECKSUM_PARTIAL,
+  CHECKSUM_UNKNOWN,
   FRAME_HEADROOM,
-  FRAME_PARTIAL,
   Frame,
   frameAt,
   giveFrame,
@@ -158,8 +159,9 @@ function readMessage(message: Message, slot: usize, frame: Frame, port: u32): bo
   const offloads = changetype<OffloadHeader>(slot + OFFLOADS);
   frame.length = message.length - <u32>OFFLOAD_SIZE;
   frame.port = port;
-  frame.flags = offloads.flags & CHECKSUM_VALID ? FRAME_CHECKED : 0;
-  if (offloads.flags & NEEDS_CHECKSUM) frame.flags |= FRAME_PARTIAL;
+  frame.flags = 0;
+  if (offloads.flags & NEEDS_CHECKSUM) frame.checksum = CHECKSUM_PARTIAL;
+  else frame.checksum = offloads.flags & CHECKSUM_VALID ? CHECKSUM_GOOD : CHECKSUM_UNKNOWN;
   frame.checksumStart = offloads.checksumStart;
   frame.checksumOffset = offloads.checksumOffset;
   frame.segmentType = offloads.segmentType;
@@ -190,12 +192,13 @@ export function packetFill(port: u32, queue: PacketQueue): u32 {
 }
 
 function writeOffloads(offloads: OffloadHeader, frame: Frame): void {
-  offloads.flags = frame.flags & FRAME_PARTIAL ? NEEDS_CHECKSUM : 0;
+  const isPartial = frame.checksum == CHECKSUM_PARTIAL;
+  offloads.flags = isPartial ? NEEDS_CHECKSUM : 0;
   offloads.segmentType = frame.segmentType;
   offloads.segmentSize = frame.segmentSize;
-  offloads.headerLength = frame.flags & FRAME_PARTIAL ? frame.checksumStart : 0;
-  offloads.checksumStart = frame.flags & FRAME_PARTIAL ? frame.checksumStart : 0;
-  offloads.checksumOffset = frame.flags & FRAME_PARTIAL ? frame.checksumOffset : 0;
+  offloads.headerLength = isPartial ? frame.checksumStart : 0;
+  offloads.checksumStart = isPartial ? frame.checksumStart : 0;
+  offloads.checksumOffset = isPartial ? frame.checksumOffset : 0;
 }
 
 /** The kernel took the first `n` frames that were not done with yet. */

@@ -12,8 +12,9 @@
  *
  * The control side writes senders and `maxLength`, and stores `state` after them, atomically. Threads that find
  * a port up by an atomic load of `state` may read the rest. While it is up, only `maxLength` changes, and any
- * value it has had will do for frames under way. `failure` is set by any thread that drives the port, and
- * cleared by the control side while no thread does; atomic.
+ * value it has had will do for frames under way. It changes `mirrorIn` and `mirrorOut` at any time, each a word,
+ * which threads read anew for each batch and frame. `failure` is set by any thread that drives the port, and
+ * cleared by the control side; atomic.
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
@@ -22,6 +23,8 @@ import { self } from '../memory/thread';
 export class PortRecord {
   state: u32; // PORT_…
   maxLength: u32; // longest frame that it takes, Ethernet header included, one VLAN tag not counted
+  mirrorIn: u32; // up to four ports, a byte each, that get a copy of what it receives
+  mirrorOut: u32; // and of what is sent to it
   failure: u32; // errno for which the kernel refuses to go on with the port; 0: none
 }
 

@@ -45,6 +45,11 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./thread.ts')).threadCommand(),
   },
   {
+    name: 'port',
+    summary: 'add ports to a running switch, or remove them',
+    load: async () => (await import('./port.ts')).portCommand(),
+  },
+  {
     name: 'lab',
     summary: 'hosts in network namespaces, for trying things (root)',
     load: async () => (await import('./lab.ts')).labCommand(),

@@ -79,7 +79,7 @@ function* checkThread(checked: Checked, port: PortSection): Iterable<Problem> {
   const datapaths = threads === 'inline' ? 1 : threads.datapath;
   const aThread = `a datapath thread, of which there ${datapaths === 1 ? 'is 1' : `are ${datapaths}`}`;
   if (thread !== undefined && thread > datapaths) yield wrong(checked, 'thread', aThread);
-  if (!('queues' in port)) return;
+  if (!('wait' in port)) return;
   const { source, name } = checked;
   if (thread !== undefined && port.threads) yield wrong(checked, 'threads', 'thread or threads, not both');
   for (const [i, one] of (port.threads ?? []).entries()) {

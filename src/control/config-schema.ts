@@ -121,14 +121,17 @@ const limits = section({
 /** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has seven more. */
 const CONTROL = 'none or the path of a socket, at most 100 bytes';
 
+const ports = z.record(portName, port, { error: 'a mapping of port names to ports' });
+
+/** What is said of a port that is added to a running switch, as it would stand in the file. */
+export const portFile = section({ ports });
+
 export const configFile = section({
   name: text(
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/,
     'a name of letters, digits, ".", "-" or "_", at most 32',
   ).optional(),
-  ports: z
-    .record(portName, port, { error: 'a mapping of port names to ports' })
-    .refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
+  ports: ports.refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
   threads: threads.default({ datapath: 1, handler: 1 }),
   limits: limits.prefault({}),
   flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).default('actions=NORMAL'),

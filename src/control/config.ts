@@ -11,7 +11,7 @@ import { ConfigError, type Place, type Problem } from '../yaml/problem.ts';
 import { readAs } from '../yaml/schema.ts';
 import { readSource, Source } from '../yaml/source.ts';
 import { checkPorts, otherTrafficPorts, type PortSection, queuesOf, threadsOf } from './config-check.ts';
-import { type ConfigFile, configFile } from './config-schema.ts';
+import { type ConfigFile, configFile, portFile } from './config-schema.ts';
 
 /** `threads`: the datapath threads that have its queues, from 1, when the configuration says which. */
 type Settled = { name: string; number: number; queues: number; threads?: number[] };
@@ -53,6 +53,48 @@ export function loadConfig(file: string): Config {
 /** As `loadConfig`, for a text in memory; `file` names it in problems. */
 export function parseConfig(file: string, text: string, parser: FlowParser = parseFlows): Config {
   return settled(new Source(file, text), parser);
+}
+
+/**
+ * Reads what is said of a port that joins others: `text` as it would stand in the file behind the port's name,
+ * with or without the braces. Throws ConfigError; places in it are those in `text`.
+ */
+export function parsePort(
+  config: Config,
+  present: readonly PortConfig[],
+  name: string,
+  text: string,
+): PortConfig {
+  const inBraces = /^\s*\{/.test(text) ? text : `{${text}}`;
+  const before = `ports: {${JSON.stringify(name)}: `;
+  const source = new Source(`port ${name}`, `${before}${inBraces}}`);
+  const added = before.length + (inBraces === text ? 0 : 1);
+  try {
+    const { ports } = readAs(source, portFile);
+    const more = Object.keys(ports).find((other) => other !== name);
+    if (more !== undefined) throw new ConfigError([source.wrongKey(['ports', more], 'one port')]);
+    if (present.some((port) => port.name === name)) {
+      throw new ConfigError([source.wrongKey(['ports', name], 'a name that no port has')]);
+    }
+    const sections = { ...config, ports: { ...byName(present), ...ports } };
+    const numbers = numberPorts(sections.ports);
+    const problems = checkPorts(source, sections, numbers);
+    if (problems.length > 0) throw new ConfigError(problems);
+    return settle(name, ports[name]!, sections, numbers);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.problems.map((problem) => shifted(problem, added)));
+  }
+}
+
+function byName(ports: readonly PortConfig[]): Record<string, PortConfig> {
+  return Object.fromEntries(ports.map((port) => [port.name, port]));
+}
+
+/** What stands `added` columns further right on the first line than whoever wrote it knows. */
+function shifted(problem: Problem, added: number): Problem {
+  if (problem.line !== 1 || problem.column === undefined) return problem;
+  return { ...problem, column: Math.max(problem.column - added, 1) };
 }
 
 function settled(source: Source, parser: FlowParser): Config {

@@ -127,7 +127,7 @@ export class Ports {
     } catch (error) {
       if (!('wait' in config && config.wait)) throw error;
       this.#table.takeDown(config.number);
-      this.#isDown(entry, (error as Error).message);
+      this.#noteDown(entry, (error as Error).message);
     }
     this.#entries.push(entry);
   }
@@ -177,9 +177,10 @@ export class Ports {
     Object.assign(entry, { open, reason: '', sinceMs: Date.now(), retryMs: LEAST_RETRY_MS });
   }
 
-  #isDown(entry: Entry, reason: string): void {
+  #noteDown(entry: Entry, reason: string): void {
     if (entry.reason === '') entry.sinceMs = Date.now();
-    Object.assign(entry, { open: undefined, reason, retryAtMs: Date.now() + entry.retryMs });
+    entry.reason = reason;
+    entry.retryAtMs = Date.now() + entry.retryMs;
     entry.retryMs = Math.min(2 * entry.retryMs, MOST_RETRY_MS);
   }
 
@@ -219,7 +220,7 @@ export class Ports {
         type: config.type,
         threads: threads.map((thread) => thread + 1),
         state: this.#table.isUp(config.number) ? 'up' : 'down',
-        carrier: open !== undefined && link.carrier,
+        carrier: reason === '' && link.carrier,
         reason,
         sinceSeconds: Math.round((Date.now() - sinceMs) / 1000),
         mtu: link.mtu,
@@ -320,10 +321,9 @@ export class Ports {
   }
 
   async #takeDown(entry: Entry, reason: string): Promise<void> {
+    this.#noteDown(entry, reason);
     this.#table.takeDown(entry.config.number);
-    entry.reason = '';
     await this.#letGo(entry);
-    this.#isDown(entry, reason);
   }
 
   /** Steps 2 to 4: from down, as the datapath sees it, to closed. */
@@ -380,7 +380,7 @@ export class Ports {
       await this.#bringUp(entry, await this.#open(entry));
     } catch (error) {
       const { message, cause } = error as Error;
-      this.#isDown(entry, (cause as Error | undefined)?.message ?? message);
+      this.#noteDown(entry, (cause as Error | undefined)?.message ?? message);
     }
   }
 
@@ -400,7 +400,7 @@ export class Ports {
       try {
         return [entry.open!.reopen(entry.threads.indexOf(thread))];
       } catch (error) {
-        entry.reason = (error as Error).message;
+        this.#noteDown(entry, (error as Error).message);
         return [];
       }
     });

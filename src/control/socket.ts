@@ -4,6 +4,7 @@
  *
  *     → {"command":"show","what":"ports"}                    ← {"result":[{"number":1,"name":"web",…},…]}
  *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
+ *     → {"command":"port","action":"remove","name":"web"}    ← {"result":[]}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
@@ -29,6 +30,8 @@ import {
 export type Request =
   | { command: 'show'; what: keyof Shown }
   | { command: 'flows'; action: FlowCommand; text: string }
+  | { command: 'port'; action: 'add'; name: string; text: string }
+  | { command: 'port'; action: 'remove'; name: string }
   | { command: 'summary' }
   | { command: 'kill'; thread: number }
   | { command: 'ping' };
@@ -42,7 +45,7 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'flows' | 'kill' }
+  : R extends { command: 'flows' | 'port' | 'kill' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -191,6 +194,8 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
       return target.show(request.what);
     case 'flows':
       return target.flows(request.action, request.text);
+    case 'port':
+      return changePort(request, target);
     case 'summary':
       return target.summary();
     case 'kill':
@@ -198,6 +203,12 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
     case 'ping':
       return { name, pid: process.pid } satisfies Pong;
   }
+}
+
+async function changePort(request: Request & { command: 'port' }, target: SwitchControl): Promise<string[]> {
+  if (request.action === 'add') await target.addPort(request.name, request.text);
+  else await target.removePort(request.name);
+  return [];
 }
 
 /** Throws when `text` is not a request. */
@@ -212,11 +223,19 @@ function parseRequest(text: string): Request {
     if (choices.includes(request[key] as string)) return;
     throw new Error(`${key}: found ${JSON.stringify(request[key])}, expected one of ${choices.join(', ')}`);
   };
-  expect('command', ['show', 'flows', 'summary', 'kill', 'ping']);
+  const expectText = (key: string, what: string) => {
+    if (typeof request[key] !== 'string') throw new Error(`${key}: found none, expected ${what}`);
+  };
+  expect('command', ['show', 'flows', 'port', 'summary', 'kill', 'ping']);
   if (request.command === 'show') expect('what', SHOWN);
   if (request.command === 'flows') {
     expect('action', FLOW_COMMANDS);
-    if (typeof request.text !== 'string') throw new Error('text: found none, expected flows, one a line');
+    expectText('text', 'flows, one a line');
+  }
+  if (request.command === 'port') {
+    expect('action', ['add', 'remove']);
+    expectText('name', "a port's name");
+    if (request.action === 'add') expectText('text', 'what the port is, as in a configuration');
   }
   return request as Request;
 }

@@ -7,7 +7,7 @@ import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_S
 import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
-import type { Config } from './config.ts';
+import { type Config, parsePort } from './config.ts';
 import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
 import { memoryRows, threadRow } from './rows.ts';
@@ -125,6 +125,14 @@ export class Switch implements SwitchControl {
 
   flows(command: FlowCommand, text: string): Promise<string[]> {
     return this.#engine.ask({ command, text }) as Promise<string[]>;
+  }
+
+  async addPort(name: string, text: string): Promise<void> {
+    await this.#ports.add((present) => parsePort(this.#config, present, name, text));
+  }
+
+  removePort(name: string): Promise<void> {
+    return this.#ports.remove(name);
   }
 
   summary(): Summary {

@@ -48,12 +48,13 @@ export class Handler {
    */
   #changePorts(ports: readonly PortName[]): void {
     for (let i = 0; i < RING_SLOTS && this.round(this.#nowMs) > 0; i++);
+    this.#megaflows.creditAll(); // the last that their senders are learned from
     this.#setPorts(ports);
     this.#macs.forget((port) => this.#ports.get(port)?.up === false || !this.#ports.has(port));
     this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
   }
 
-  /** Takes up to a batch of misses and sees to the flows. Returns how much there was to do. */
+  /** Takes up to a batch of misses and punts and sees to the flows. Returns how much there was to do. */
   round(nowMs: number): number {
     this.#nowMs = nowMs;
     const { exports } = this.#datapath;
@@ -61,11 +62,13 @@ export class Handler {
     this.#macs.expire(nowMs);
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
+    const punts = exports.puntCount();
+    for (let i = 0; i < punts; i++) exports.endPunt(i, false);
     exports.flush();
     this.#megaflows.maintain(this.#generation, nowMs);
     exports.leave();
     exports.reclaim();
-    return misses + (this.#datapath.isHeldUp() ? 1 : 0);
+    return misses + punts + (this.#datapath.isHeldUp() ? 1 : 0);
   }
 
   /** When `round` has something to do though no packet missed. */

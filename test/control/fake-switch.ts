@@ -55,6 +55,15 @@ export class FakeSwitch implements SwitchControl {
     return [`${command} done`];
   }
 
+  async addPort(name: string, text: string): Promise<void> {
+    this.asked.push(`add ${name}: ${text}`);
+  }
+
+  async removePort(name: string): Promise<void> {
+    this.asked.push(`remove ${name}`);
+    if (name === 'nobody') throw new Error('found no port nobody, expected one of web');
+  }
+
   summary(): Summary {
     return { ...SUMMARY, packetsReceived: 3, packetsForwarded: 2, dropped: { flow: 1 } };
   }

@@ -115,6 +115,18 @@ test('there is room for so many clients and no more', () =>
     for (const client of clients) client.destroy();
   }));
 
+test('ports are added and removed', () =>
+  serving(async ({ path }, target) => {
+    const text = 'type: tap, device: tap7';
+    assert.deepEqual(await askSwitch(path, { command: 'port', action: 'add', name: 'guest', text }), []);
+    await askSwitch(path, { command: 'port', action: 'remove', name: 'guest' });
+    assert.deepEqual(target.asked, [`add guest: ${text}`, 'remove guest']);
+    await assert.rejects(
+      askSwitch(path, { command: 'port', action: 'remove', name: 'nobody' }),
+      /found no port nobody, expected one of web/,
+    );
+  }));
+
 test('only the owner may open the socket, whatever the umask', async () => {
   const umask = process.umask(0);
   try {

@@ -1,8 +1,20 @@
 /** Segments joined for a port that takes them whole: cutting them again gives back what came. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FRAME_CHECKED, Frame, PACKET_QUEUE, POOL_LARGE_FRAMES, QueueAreas } from '../../src/datapath.ts';
-import { ACK, ethernet, FIN, get16, ipv4, ipv6, PSH, set16, tcp } from '../support/packets.ts';
+import { CHECKSUM_GOOD, Frame, PACKET_QUEUE, POOL_LARGE_FRAMES, QueueAreas } from '../../src/datapath.ts';
+import {
+  ACK,
+  ethernet,
+  extension,
+  FIN,
+  get16,
+  ipv4,
+  ipv6,
+  mpls,
+  PSH,
+  set16,
+  tcp,
+} from '../support/packets.ts';
 import { Rig } from '../support/rig.ts';
 import { chance, pick, type Random, randomBytes, seeded } from '../support/seeded.ts';
 
@@ -14,11 +26,11 @@ const { exports, u8, u16, u32 } = rig.datapath;
 const MESSAGES = new QueueAreas(rig.arena).take(1)[0]! + PACKET_QUEUE;
 
 /** Queues packets for the port, joins what can be, and returns what is queued then, each cut again. */
-function joinAndCut(packets: readonly Uint8Array[], flags = 0): { joined: number; cut: Uint8Array[][] } {
+function joinAndCut(packets: readonly Uint8Array[], checksum = 0): { joined: number; cut: Uint8Array[][] } {
   for (const packet of packets) {
     const frame = rig.frame(packet);
     assert.equal(exports.parse(frame, rig.keyAddress()), -1);
-    u32[(frame + Frame.flags) >> 2] = flags;
+    u8[frame + Frame.checksum] = checksum;
     exports.enqueue(rig.read(frame).number, PORT);
   }
   const joined = exports.coalesce(PORT);
@@ -148,10 +160,40 @@ test('a packet whose checksum is wrong goes alone, as it is', () => {
   assert.deepEqual(cut.flat(), packets);
 });
 
+test('a packet whose IPv4 header is wrong goes alone, as it is', () => {
+  const packets = stream(3);
+  packets[1]![24]! ^= 1;
+  const { joined, cut } = joinAndCut(packets);
+  assert.equal(joined, 0);
+  assert.deepEqual(cut.flat(), packets);
+});
+
+test('packets behind two tags are joined', () => {
+  const packets = Array.from({ length: 3 }, (_, i) =>
+    ethernet({ vlan: 5, innerVlan: 6 }, ipv4({ id: i }, tcp({ seq: 100 * i }, new Uint8Array(100)))),
+  );
+  const { joined, cut } = joinAndCut(packets);
+  assert.equal(joined, 2);
+  assert.deepEqual(cut.flat(), packets);
+});
+
+test('packets with extension headers or labels go alone', () => {
+  const segments = [0, 100].map((seq) => tcp({ seq }, new Uint8Array(100)));
+  const extended = segments.map((segment) =>
+    ethernet({}, ipv6({ extensions: [extension(60, new Uint8Array(6))] }, segment)),
+  );
+  const labelled = segments.map((segment) => ethernet({}, mpls([0x140], ipv4({}, segment).bytes)));
+  for (const packets of [extended, labelled]) {
+    const { joined, cut } = joinAndCut(packets);
+    assert.equal(joined, 0);
+    assert.deepEqual(cut.flat(), packets);
+  }
+});
+
 test('a checksum that somebody vouches for is not looked at', () => {
   const packets = stream(3);
   packets[1]![100]! ^= 1;
-  assert.equal(joinAndCut(packets, FRAME_CHECKED).joined, 2);
+  assert.equal(joinAndCut(packets, CHECKSUM_GOOD).joined, 2);
 });
 
 test('every packet joined is counted as sent, and the frames are back', () => {

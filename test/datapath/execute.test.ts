@@ -9,20 +9,33 @@ import {
   DROP_TABLE_MISS,
   FRAME_HEADROOM,
   KEY_SIZE,
+  MeterTable,
   NONE,
+  OP_CLONE,
+  OP_CONTROLLER,
   OP_DROP,
   OP_END,
+  OP_METER,
   OP_OUTPUT,
+  OP_POP_MPLS,
   OP_POP_VLAN,
+  OP_PUSH_MPLS,
   OP_PUSH_VLAN,
+  OP_RECIRCULATE,
   OP_SET,
+  OP_TRUNCATE,
+  PROGRAM_WORDS,
   RING_SLOTS,
   TRANSMIT_SLOTS,
 } from '../../src/datapath.ts';
 import { ethernet, ipv4, tcp, udp } from '../support/packets.ts';
+import { randomProgram, words } from '../support/programs.ts';
 import { mutated, randomPacket } from '../support/random-packets.ts';
 import { Rig, type RigOptions } from '../support/rig.ts';
 import { pick, seeded } from '../support/seeded.ts';
+
+/** What programs inside may name: ports that are up and not, and themselves again. */
+const choices = { ports: [1, 2, 3, 4], tallies: 4, rounds: [0, 1, 2], pushes: true };
 
 const PACKET = ethernet({}, ipv4({}, udp({}, new Uint8Array(20))));
 const ANY = new Uint8Array(KEY_SIZE);
@@ -364,9 +377,18 @@ test(
       const rig = new Rig({ threads: 3, frames: 2048, largeFrames: 4 });
       rig.open(1, 2);
       rig.ports.open(3, 1, 1518);
+      rig.ports.mirror(1, { in: [2, 3], out: [2] });
+      rig.ports.mirror(3, { out: [1, 4] });
+      new MeterTable(rig.arena).set(1, {
+        unit: 'pktps',
+        bands: [
+          { type: 'drop', rate: 500, burst: 0 },
+          { type: 'dscp_remark', rate: 100, burst: 0 },
+        ],
+      });
       const workers = rig.threads.slice(0, 2);
       for (let n = 0; n < 6; n++) {
-        const mask = new Uint8Array(KEY_SIZE).fill(0xff, 6, 8).fill(0x03, 13, 14);
+        const mask = new Uint8Array(KEY_SIZE).fill(0xff, 6, 8).fill(0x03, 13, 14).fill(0xff, 64, 68);
         const key = new Uint8Array(KEY_SIZE);
         key.set(
           pick(random, [
@@ -377,6 +399,7 @@ test(
           6,
         );
         key[13] = random.below(4);
+        key[64] = random.below(2);
         const program: number[] = [];
         for (let length = random.below(12); length > 0; length--) {
           program.push(
@@ -387,9 +410,17 @@ test(
               [OP_PUSH_VLAN, 0x81000000 + random.below(4096)],
               [OP_POP_VLAN],
               [OP_DROP, random.below(DROP_NAMES.length)],
+              [OP_PUSH_MPLS, 0x8847, random.word() >>> 0],
+              [OP_POP_MPLS, pick(random, [0x0800, 0x86dd, 0x8847])],
+              [OP_TRUNCATE, random.below(100)],
+              [OP_METER, random.below(2)],
+              [OP_CONTROLLER, random.word() >>> 0],
+              [OP_RECIRCULATE, random.below(3)],
+              [OP_CLONE, ...words(randomProgram(random, choices, 2))],
             ]),
           );
         }
+        if (program.length >= PROGRAM_WORDS) continue;
         rig.handler.install(mask, key, Uint32Array.of(...program, OP_END));
       }
       for (let round = 0; round < 60; round++) {

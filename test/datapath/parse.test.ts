@@ -1,20 +1,28 @@
 /** The parser: each header kind, each reason to drop, and agreement with a naive twin on mutated packets. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { DROP_NAMES, Frame, KEY_SIZE } from '../../src/datapath.ts';
+import { DROP_NAMES, Frame, KEY_SIZE, SHAPE_ROUTED } from '../../src/datapath.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
 import {
   address,
   arp,
   concat,
   ethernet,
+  extension,
+  fragmentHeader,
   icmp,
   icmp6,
   ipv4,
   ipv6,
+  labelEntry,
+  linkOption,
   MORE_FRAGMENTS,
   mac,
+  mpls,
+  neighbour,
+  routingHeader,
   SYN,
+  sctp,
   tcp,
   udp,
 } from '../support/packets.ts';
@@ -41,6 +49,8 @@ function parse(packet: Uint8Array, garbage = 0): Parsed | number {
     key: u8.slice(rig.keyAddress(), rig.keyAddress() + KEY_SIZE),
     l3: u16[(frame + Frame.l3) >> 1]!,
     l4: u16[(frame + Frame.l4) >> 1]!,
+    transport: u8[frame + Frame.transport]!,
+    routed: (u8[frame + Frame.shape]! & SHAPE_ROUTED) !== 0,
   };
 }
 
@@ -64,8 +74,16 @@ function fields(packet: Uint8Array): Record<string, unknown> {
     tpSrc: number(24, 2),
     tpDst: number(26, 2),
     tcpFlags: number(28, 2),
-    unused: number(30, 2),
-    addresses: Buffer.from(key.subarray(32)).toString('hex').replace(/0+$/, ''),
+    innerTci: number(30, 2),
+    addresses: Buffer.from(key.subarray(32, 64))
+      .toString('hex')
+      .replace(/(00)+$/, ''),
+    ipv6Label: number(76, 4),
+    ndTarget: Buffer.from(key.subarray(96, 112))
+      .toString('hex')
+      .replace(/(00)+$/, ''),
+    ndSll: number(112, 6),
+    ndTll: number(118, 6),
     l3: parsed.l3,
     l4: parsed.l4,
   };
@@ -79,20 +97,29 @@ const reason = (packet: Uint8Array): string => {
 
 const hex = (...parts: Uint8Array[]): string => Buffer.from(concat(...parts)).toString('hex');
 
-const ETHERNET = { inPort: IN_PORT, ethDst: 0x020000000002, ethSrc: 0x020000000001, l3: 14 };
+const ETHERNET = { inPort: IN_PORT, ethDst: 0x020000000002, ethSrc: 0x020000000001 };
 const IPV4 = {
   ...ETHERNET,
+  l3: 14,
   ethType: 0x0800,
   nwTtl: 64,
   addresses: hex(address('10.0.0.1'), address('10.0.0.2')),
 };
 const IPV6 = {
   ...ETHERNET,
+  l3: 14,
   ethType: 0x86dd,
   nwTtl: 64,
   l4: 54,
   addresses: hex(address('fd00::1'), address('fd00::2')),
 };
+
+const { l4: _, ...withoutTransport } = IPV6;
+
+const HOP_BY_HOP = extension(0, new Uint8Array(6));
+const DESTINATION_OPTIONS = extension(60, new Uint8Array(14));
+const AUTHENTICATION = extension(51, new Uint8Array(22));
+const MTU_OPTION = Uint8Array.of(5, 1, 0, 0, 0, 0, 5, 220);
 
 const known: [string, Uint8Array, Record<string, unknown>][] = [
   [
@@ -106,33 +133,44 @@ const known: [string, Uint8Array, Record<string, unknown>][] = [
   [
     'a tag, whose CFI bit says that it is there',
     ethernet({ vlan: 0xa005, type: 0x88cc }, new Uint8Array()),
-    { ...ETHERNET, vlanTci: 0xb005, ethType: 0x88cc, l3: 18 },
+    { ...ETHERNET, vlanTci: 0xb005, ethType: 0x88cc },
   ],
   [
     'a tag of zeros',
     ethernet({ vlan: 0, type: 0x88cc }, new Uint8Array()),
-    { ...ETHERNET, vlanTci: 0x1000, ethType: 0x88cc, l3: 18 },
+    { ...ETHERNET, vlanTci: 0x1000, ethType: 0x88cc },
   ],
   [
     'a service tag',
     ethernet({ vlan: 7, tpid: 0x88a8, type: 0x88cc }, new Uint8Array()),
-    { ...ETHERNET, vlanTci: 0x1007, ethType: 0x88cc, l3: 18 },
+    { ...ETHERNET, vlanTci: 0x1007, ethType: 0x88cc },
   ],
   [
-    'the outer of two tags; the inner is the EtherType',
-    ethernet({ vlan: 7, type: 0x8100 }, new Uint8Array(40)),
-    { ...ETHERNET, vlanTci: 0x1007, ethType: 0x8100, l3: 18 },
+    'two tags',
+    ethernet({ vlan: 7, tpid: 0x88a8, innerVlan: 0xe009 }, ipv4({}, new Uint8Array())),
+    { ...IPV4, vlanTci: 0x1007, innerTci: 0xf009, nwProto: 253, l3: 22, l4: 42 },
+  ],
+  [
+    'two of three tags; the third is the EtherType',
+    ethernet({ vlan: 7, innerVlan: 8, type: 0x8100 }, new Uint8Array(40)),
+    { ...ETHERNET, vlanTci: 0x1007, innerTci: 0x1008, ethType: 0x8100 },
+  ],
+  [
+    'no tag of a type that is not standard',
+    ethernet({ type: 0x9100 }, new Uint8Array(2)),
+    { ...ETHERNET, ethType: 0x9100 },
   ],
   [
     'LLC behind a tag',
     ethernet({ vlan: 7, type: 3 }, new Uint8Array(3)),
-    { ...ETHERNET, vlanTci: 0x1007, ethType: 0x05ff, l3: 18 },
+    { ...ETHERNET, vlanTci: 0x1007, ethType: 0x05ff },
   ],
   [
     'ARP',
     ethernet({}, arp({ operation: 0x0102, tha: '06:05:04:03:02:01' })),
     {
       ...ETHERNET,
+      l3: 14,
       ethType: 0x0806,
       nwProto: 2,
       addresses: hex(
@@ -194,10 +232,121 @@ const known: [string, Uint8Array, Record<string, unknown>][] = [
   [
     'TCP over IPv6',
     ethernet({}, ipv6({ trafficClass: 0xb9, flowLabel: 0xfffff }, tcp())),
-    { ...IPV6, nwProto: 6, nwTos: 0xb9, tpSrc: 1000, tpDst: 80, tcpFlags: 0x10 },
+    { ...IPV6, nwProto: 6, nwTos: 0xb9, ipv6Label: 0xfffff, tpSrc: 1000, tpDst: 80, tcpFlags: 0x10 },
   ],
   ['UDP over IPv6', ethernet({}, ipv6({}, udp())), { ...IPV6, nwProto: 17, tpSrc: 1000, tpDst: 53 }],
-  ['ICMPv6', ethernet({}, ipv6({}, icmp6({ type: 135 }))), { ...IPV6, nwProto: 58, tpSrc: 135 }],
+  ['ICMPv6', ethernet({}, ipv6({}, icmp6({ type: 129 }))), { ...IPV6, nwProto: 58, tpSrc: 129 }],
+  [
+    'neighbour solicitation',
+    ethernet({}, ipv6({}, neighbour(135, 'fd00::9', linkOption(1, '02:00:00:00:00:05')))),
+    {
+      ...IPV6,
+      nwProto: 58,
+      tpSrc: 135,
+      ndTarget: hex(address('fd00::9')),
+      ndSll: 0x020000000005,
+    },
+  ],
+  [
+    'neighbour advertisement with an option that it does not know',
+    ethernet({}, ipv6({}, neighbour(136, 'fe80::9', MTU_OPTION, linkOption(2, '02:00:00:00:00:05')))),
+    {
+      ...IPV6,
+      nwProto: 58,
+      tpSrc: 136,
+      ndTarget: hex(address('fe80::9')),
+      ndTll: 0x020000000005,
+    },
+  ],
+  [
+    'a link-layer address that is not as long as Ethernet has it',
+    ethernet({}, ipv6({}, neighbour(136, 'fe80::9', Uint8Array.of(2, 2, ...new Uint8Array(14).fill(5))))),
+    { ...IPV6, nwProto: 58, tpSrc: 136, ndTarget: hex(address('fe80::9')) },
+  ],
+  [
+    'neighbour discovery of another code, which is none',
+    ethernet({}, ipv6({}, icmp6({ type: 135, code: 1 }))),
+    { ...IPV6, nwProto: 58, tpSrc: 135, tpDst: 1 },
+  ],
+  [
+    'TCP behind extension headers',
+    ethernet(
+      {},
+      ipv6(
+        { extensions: [HOP_BY_HOP, routingHeader(0, 'fd00::7'), DESTINATION_OPTIONS, AUTHENTICATION] },
+        tcp(),
+      ),
+    ),
+    { ...IPV6, nwProto: 6, tpSrc: 1000, tpDst: 80, tcpFlags: 0x10, l4: 14 + 40 + 8 + 24 + 16 + 24 },
+  ],
+  [
+    'as many extension headers as may be',
+    ethernet({}, ipv6({ extensions: Array.from({ length: 8 }, () => HOP_BY_HOP) }, udp())),
+    { ...IPV6, nwProto: 17, tpSrc: 1000, tpDst: 53, l4: 54 + 64 },
+  ],
+  [
+    'an IPv6 fragment that is the whole packet',
+    ethernet({}, ipv6({ extensions: [fragmentHeader(0, false)] }, udp())),
+    { ...IPV6, nwProto: 17, tpSrc: 1000, tpDst: 53, l4: 62 },
+  ],
+  [
+    'a first IPv6 fragment, which has ports',
+    ethernet({}, ipv6({ extensions: [fragmentHeader(0, true)] }, udp())),
+    { ...IPV6, nwProto: 17, nwFrag: 1, tpSrc: 1000, tpDst: 53, l4: 62 },
+  ],
+  [
+    'a later IPv6 fragment, whose protocol nobody can tell',
+    ethernet({}, ipv6({ extensions: [HOP_BY_HOP, fragmentHeader(8, false)] }, udp())),
+    { ...withoutTransport, nwProto: 44, nwFrag: 3 },
+  ],
+  [
+    'an IPv6 packet that says nothing follows',
+    ethernet({}, ipv6({ extensions: [DESTINATION_OPTIONS] }, { protocol: 59, bytes: new Uint8Array(4) })),
+    { ...IPV6, nwProto: 59, l4: 70 },
+  ],
+  [
+    'what is encrypted',
+    ethernet({}, ipv6({}, { protocol: 50, bytes: new Uint8Array() })),
+    { ...IPV6, nwProto: 50 },
+  ],
+  [
+    'mobility',
+    ethernet({}, ipv6({}, { protocol: 135, bytes: new Uint8Array(8) })),
+    { ...IPV6, nwProto: 135 },
+  ],
+  [
+    'SCTP',
+    ethernet({}, ipv4({}, sctp({}, new Uint8Array(4)))),
+    { ...IPV4, nwProto: 132, tpSrc: 1000, tpDst: 2905, l4: 34 },
+  ],
+  [
+    'reverse ARP',
+    ethernet({}, arp({ type: 0x8035, operation: 3 })),
+    {
+      ...ETHERNET,
+      l3: 14,
+      ethType: 0x8035,
+      nwProto: 3,
+      addresses: hex(address('10.0.0.1'), address('10.0.0.2'), mac('02:00:00:00:00:01')),
+    },
+  ],
+  [
+    'one label',
+    ethernet({}, mpls([labelEntry(100, true, 5, 63)], new Uint8Array(20))),
+    { ...ETHERNET, ethType: 0x8847, addresses: '00064b3f' },
+  ],
+  [
+    'three of four labels, and no IP behind them',
+    ethernet(
+      { vlan: 5 },
+      mpls(
+        [1, 2, 3, 4].map((n) => labelEntry(n, n === 4)),
+        ipv4({}, udp()).bytes,
+        0x8848,
+      ),
+    ),
+    { ...ETHERNET, vlanTci: 0x1005, ethType: 0x8848, addresses: '000010400000204000003040' },
+  ],
   ['ICMP over IPv6, which is none', ethernet({}, ipv6({}, icmp())), { ...IPV6, nwProto: 1 }],
 ];
 
@@ -229,6 +378,9 @@ test('padding is no header', () => {
 const cuts: [Uint8Array, number, number, string][] = [
   [ethernet({}, new Uint8Array()), 0, 14, 'eth_truncated'],
   [ethernet({ vlan: 1 }, new Uint8Array()), 14, 18, 'vlan_truncated'],
+  [ethernet({ vlan: 1, innerVlan: 2 }, new Uint8Array()), 18, 22, 'vlan_truncated'],
+  [ethernet({}, mpls([labelEntry(1, true)])), 14, 18, 'mpls_truncated'],
+  [ethernet({}, mpls([1, 2, 3, 4].map((n) => labelEntry(n, false)))), 14, 26, 'mpls_truncated'],
   [ethernet({}, arp()), 14, 42, 'arp_truncated'],
   [ethernet({}, ipv4({}, udp())), 14, 34, 'ipv4_truncated'],
   [ethernet({ vlan: 1 }, ipv4({}, udp())), 18, 38, 'ipv4_truncated'],
@@ -260,12 +412,73 @@ const bent: [string, Uint8Array, string][] = [
   ['a total length of nothing but header', ethernet({}, ipv4({ totalLength: 20 }, udp())), 'udp_truncated'],
   ['IPv6 of version 4', ethernet({}, ipv6({ version: 4 }, udp())), 'ipv6_bad_version'],
   ['a payload length beyond the frame', ethernet({}, ipv6({ payloadLength: 9 }, udp())), 'ipv6_bad_length'],
+  [
+    'nine extension headers',
+    ethernet({}, ipv6({ extensions: Array.from({ length: 9 }, () => HOP_BY_HOP) }, udp())),
+    'ipv6_too_many_extensions',
+  ],
+  [
+    'an extension header of 7 bytes',
+    ethernet({}, ipv6({ extensions: [HOP_BY_HOP], payloadLength: 7 }, udp())),
+    'ipv6_extension_truncated',
+  ],
+  [
+    'a fragment header of 7 bytes',
+    ethernet({}, ipv6({ extensions: [fragmentHeader(8, true)], payloadLength: 7 }, udp())),
+    'ipv6_extension_truncated',
+  ],
+  [
+    'an extension header beyond the packet',
+    ethernet({}, ipv6({ extensions: [extension(60, new Uint8Array(6), 2)] }, udp())),
+    'ipv6_extension_truncated',
+  ],
+  [
+    'an authentication header beyond the packet',
+    ethernet({}, ipv6({ extensions: [extension(51, new Uint8Array(10), 4)] }, udp())),
+    'ipv6_extension_truncated',
+  ],
+  [
+    'no transport behind an extension header',
+    ethernet({}, ipv6({ extensions: [HOP_BY_HOP], payloadLength: 8 }, udp())),
+    'udp_truncated',
+  ],
+  [
+    'a neighbour solicitation that ends inside the target',
+    ethernet({}, ipv6({ payloadLength: 23 }, neighbour(135, 'fd00::9'))),
+    'nd_truncated',
+  ],
+  [
+    'an option of no length',
+    ethernet({}, ipv6({}, neighbour(135, 'fd00::9', new Uint8Array(8)))),
+    'nd_bad_option',
+  ],
+  [
+    'an option beyond the packet',
+    ethernet({}, ipv6({}, neighbour(135, 'fd00::9', Uint8Array.of(1, 2, 0, 0, 0, 0, 0, 0)))),
+    'nd_bad_option',
+  ],
+  [
+    'less than an option behind the target',
+    ethernet({}, ipv6({}, neighbour(135, 'fd00::9', Uint8Array.of(1, 1, 0, 0, 0, 0, 0)))),
+    'nd_bad_option',
+  ],
+  [
+    'a link-layer address said twice',
+    ethernet(
+      {},
+      ipv6(
+        {},
+        neighbour(135, 'fd00::9', linkOption(1, '00:00:00:00:00:00'), linkOption(1, '02:00:00:00:00:05')),
+      ),
+    ),
+    'nd_bad_option',
+  ],
   ['TCP of 19 bytes', ethernet({}, ipv4({ totalLength: 39 }, tcp())), 'tcp_truncated'],
   ['TCP over IPv6 of 19 bytes', ethernet({}, ipv6({ payloadLength: 19 }, tcp())), 'tcp_truncated'],
   ['TCP options beyond the packet', ethernet({}, ipv4({}, tcp({ dataOffset: 6 }))), 'tcp_truncated'],
   ['UDP of 7 bytes', ethernet({}, ipv4({ totalLength: 27 }, udp())), 'udp_truncated'],
   ['UDP over IPv6 of 7 bytes', ethernet({}, ipv6({ payloadLength: 7 }, udp())), 'udp_truncated'],
-  ['TCP with a header of 16 bytes', ethernet({}, ipv4({}, tcp({ dataOffset: 4 }))), 'tcp_truncated'],
+  ['TCP with a header of 16 bytes', ethernet({}, ipv4({}, tcp({ dataOffset: 4 }))), 'tcp_bad_offset'],
   ['SCTP of 11 bytes', ethernet({}, ipv4({ protocol: 132 }, new Uint8Array(11))), 'sctp_truncated'],
   ['ICMP of 7 bytes', ethernet({}, ipv4({ totalLength: 27 }, icmp())), 'icmp_truncated'],
   ['ICMPv6 of 7 bytes', ethernet({}, ipv6({ payloadLength: 7 }, icmp6())), 'icmp_truncated'],
@@ -305,5 +518,11 @@ test(
 /** `deepEqual` on half a million pairs takes longer than all else together. */
 function same(a: Parsed | number, b: Parsed | number): boolean {
   if (typeof a === 'number' || typeof b === 'number') return a === b;
-  return a.l3 === b.l3 && a.l4 === b.l4 && Buffer.compare(a.key, b.key) === 0;
+  return (
+    a.l3 === b.l3 &&
+    a.l4 === b.l4 &&
+    a.transport === b.transport &&
+    a.routed === b.routed &&
+    Buffer.compare(a.key, b.key) === 0
+  );
 }

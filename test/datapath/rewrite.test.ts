@@ -1,26 +1,22 @@
 /** Rewriting in place, against a naive twin that computes every checksum from scratch. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FRAME_HEADROOM, FRAME_PARTIAL, Frame } from '../../src/datapath.ts';
+import { FRAME_HEADROOM } from '../../src/datapath.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
-import { type Checksum, fixChecksums, naiveSet, protocolOf } from '../support/naive-rewrite.ts';
+import { type Checksum, checksumPlace, fixChecksums, naiveSet } from '../support/naive-rewrite.ts';
 import { checksumOf, ethernet, get16, ipv4, ipv6, set16, tcp, udp } from '../support/packets.ts';
 import { type Choices, NETWORKS, randomPacket, TRANSPORTS } from '../support/random-packets.ts';
 import { Rig } from '../support/rig.ts';
 import { pick, type Random, randomBytes, seeded } from '../support/seeded.ts';
 
 const rig = new Rig();
-const { exports, u16, u32 } = rig.datapath;
+const { exports } = rig.datapath;
 
 /** A parsed frame that holds `packet`, its transport checksum partial if so said. */
 function parsedFrame(packet: Uint8Array, parsed: Parsed, checksum: Checksum = 'whole'): number {
   const frame = rig.frame(packet);
   assert.equal(exports.parse(frame, rig.keyAddress()), -1);
-  if (checksum === 'partial') {
-    u32[(frame + Frame.flags) >> 2]! |= FRAME_PARTIAL;
-    u16[(frame + Frame.checksumStart) >> 1] = parsed.l4;
-    u16[(frame + Frame.checksumOffset) >> 1] = protocolOf(packet, parsed.l3) === 6 ? 16 : 6;
-  }
+  if (checksum === 'partial') rig.setPartial(frame, parsed.l4, checksumPlace(parsed.transport));
   return frame;
 }
 
@@ -43,7 +39,7 @@ function rewrite(random: Random, packet: Uint8Array, checksum: Checksum): [Uint8
   let expected = packet;
   const said: string[] = [];
   for (let times = 1 + random.below(3); times > 0; times--) {
-    const offset = 4 * (1 + random.below(15));
+    const offset = 4 * (1 + random.below(31));
     const mask = randomMask(random);
     const value = randomBytes(random, 4).map((byte, i) => byte & mask[i]!);
     said.push(`${offset}: ${Buffer.from(value).toString('hex')}/${Buffer.from(mask).toString('hex')}`);
@@ -60,14 +56,11 @@ function check([actual, expected, said]: [Uint8Array, Uint8Array, string]): void
   assert.equal(Buffer.from(actual).toString('hex'), Buffer.from(expected).toString('hex'), said);
 }
 
-/** No fragment: a fragment's checksum covers bytes that are not there. */
-const isWhole = (packet: Uint8Array): boolean => parse(packet).key[23] === 0;
-
-/** Random packets of one kind, whole ones only. */
+/** Random packets of one kind, whole ones only: a fragment's checksum covers bytes that are not there. */
 function* packets(random: Random, choices: Choices, count: number): Generator<Uint8Array> {
   for (let found = 0; found < count; ) {
-    const packet = randomPacket(random, choices);
-    if (typeof naiveParse(packet, 0) === 'number' || !isWhole(packet)) continue;
+    const packet = randomPacket(random, { ...choices, whole: true });
+    if (typeof naiveParse(packet, 0) === 'number') continue;
     yield packet;
     found++;
   }
@@ -97,13 +90,12 @@ for (const network of ['ipv4', 'ipv6'] as const) {
     }),
   );
 
-  for (const transport of ['tcp', 'udp'] as const) {
+  for (const transport of ['tcp', 'udp', 'sctp'] as const) {
     test(
       `keeps a partial checksum of ${transport} over ${network} partial`,
       seeded((random) => {
         for (const packet of packets(random, { network, transport }, 2000)) {
-          const { l3, l4 } = parse(packet);
-          fixChecksums(packet, l3, l4, 'partial');
+          fixChecksums(packet, parse(packet), 'partial');
           check(rewrite(random, packet, 'partial'));
         }
       }),
@@ -131,7 +123,7 @@ test(
         return result;
       };
       set16(whole, l3 + 6, 0);
-      fixChecksums(whole, l3, l3 + header, 'whole');
+      fixChecksums(whole, parse(whole), 'whole');
       const parsed = parse(whole);
       const length = whole.length - l3 - header;
       const cut = 64;

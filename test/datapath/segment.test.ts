@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  CHECKSUM_GOOD,
   FRAME_COPY,
-  FRAME_PARTIAL,
   Frame,
   NONE,
   POOL_FRAMES,
@@ -13,18 +13,20 @@ import {
   SEGMENT_UDP,
 } from '../../src/datapath.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
-import { fixChecksums } from '../support/naive-rewrite.ts';
+import { checksumPlace, fixChecksums } from '../support/naive-rewrite.ts';
 import {
   ACK,
   CWR,
   concat,
   ethernet,
+  extension,
   FIN,
   get16,
   get32,
   ipv4,
   ipv6,
   PSH,
+  routingHeader,
   set16,
   set32,
   tcp,
@@ -54,14 +56,13 @@ function parse(packet: Uint8Array): Parsed {
 
 /** A frame that holds a segment as a card would be given it: its checksum is the pseudo-header's. */
 function segmentFrame({ packet, type, size }: Segment): number {
-  const { l3, l4 } = parse(packet);
+  const parsed = parse(packet);
   const whole = packet.slice();
-  fixChecksums(whole, l3, l4, 'partial');
+  fixChecksums(whole, parsed, 'partial');
   const frame = rig.frame(whole);
   assert.equal(exports.parse(frame, rig.keyAddress()), -1);
-  u32[(frame + Frame.flags) >> 2] = FRAME_PARTIAL | FRAME_COPY;
-  u16[(frame + Frame.checksumStart) >> 1] = l4;
-  u16[(frame + Frame.checksumOffset) >> 1] = (type & 0x7f) === SEGMENT_UDP ? 6 : 16;
+  u32[(frame + Frame.flags) >> 2] = FRAME_COPY;
+  rig.setPartial(frame, parsed.l4, checksumPlace(parsed.transport));
   u8[frame + Frame.segmentType] = type;
   u16[(frame + Frame.segmentSize) >> 1] = size;
   return frame;
@@ -74,8 +75,9 @@ function cut(frame: number, size: number): Uint8Array[] {
   for (let offset = 0; offset < rig.read(frame).bytes.length - headers; offset += size) {
     const number = exports.cutSegment(frame, headers, offset) >>> 0;
     assert.notEqual(number, NONE);
-    const { bytes, flags } = rig.read(rig.datapath.frameAt(number));
-    assert.equal(flags, FRAME_COPY, 'its checksum is complete, all else is as it was');
+    const { bytes, flags, checksum } = rig.read(rig.datapath.frameAt(number));
+    assert.equal(flags, FRAME_COPY);
+    assert.equal(checksum, CHECKSUM_GOOD);
     packets.push(bytes);
     exports.giveFrame(number);
   }
@@ -104,7 +106,7 @@ function naiveCut({ packet, type, size }: Segment): Uint8Array[] {
       if (i > 0) piece[l4 + 13]! &= ~CWR;
       if (i < count - 1) piece[l4 + 13]! &= ~(FIN | PSH);
     }
-    fixChecksums(piece, l3, l4, 'whole');
+    fixChecksums(piece, parse(piece), 'whole');
     return piece;
   });
 }
@@ -163,6 +165,21 @@ const cases: [string, (payload: Uint8Array) => Segment, number][] = [
     65535 - 60,
   ],
   [
+    'TCP behind two tags and IPv6 extension headers',
+    (payload) => ({
+      packet: ethernet(
+        { vlan: 3, innerVlan: 4 },
+        ipv6(
+          { extensions: [extension(0, new Uint8Array(6)), extension(60, new Uint8Array(14))] },
+          tcp({}, payload),
+        ),
+      ),
+      type: SEGMENT_TCP6,
+      size: 1400,
+    }),
+    65535 - 44,
+  ],
+  [
     'UDP over IPv4',
     (payload) => ({ packet: ethernet({}, ipv4({}, udp({}, payload))), type: SEGMENT_UDP, size: 1472 }),
     65535 - 28,
@@ -210,6 +227,13 @@ test('a frame that says it is a segment and cannot be cut is one packet', () => 
     ['no segment size', segment.packet, 0],
     ['no payload', make(new Uint8Array()).packet, 100],
     ['no transport header', ethernet({}, ipv4({ fragment: 8, protocol: 6 }, new Uint8Array(100))), 100],
+    ['a first fragment', ethernet({}, ipv4({ fragment: 0x2000 }, tcp({}, new Uint8Array(100)))), 50],
+    ['another transport', ethernet({}, ipv4({}, udp({}, new Uint8Array(100)))), 50],
+    [
+      'a destination that is not the last',
+      ethernet({}, ipv6({ extensions: [routingHeader(1, 'fd00::7')] }, tcp({}, new Uint8Array(100)))),
+      50,
+    ],
   ] as const) {
     const frame = rig.frame(packet);
     exports.parse(frame, rig.keyAddress());
@@ -219,6 +243,20 @@ test('a frame that says it is a segment and cannot be cut is one packet', () => 
     assert.equal(exports.segmentCount(frame), 1, what);
     rig.give(frame);
   }
+});
+
+test('a segment is cut as well when labels and a tag were pushed on it', () => {
+  const [, make] = cases[0]!;
+  const segment = { ...make(randomBytes(random, 1000)), size: 300 };
+  const frame = segmentFrame(segment);
+  exports.pushMpls(frame, 0x8847, 0x00001140);
+  exports.pushVlan(frame, 0x81000007);
+  const front = rig.read(frame).bytes.subarray(0, 22);
+  assert.deepEqual(
+    cut(frame, segment.size).map((packet) => Buffer.from(packet).toString('hex')),
+    naiveCut(segment).map((packet) => Buffer.from(concat(front, packet.subarray(14))).toString('hex')),
+  );
+  rig.give(frame);
 });
 
 test('a TCP header of less than 20 bytes is not cut', () => {
@@ -248,21 +286,19 @@ test(
   'completes a partial checksum',
   seeded((random) => {
     for (let i = 0; i < 2000; i++) {
-      const transport = pick(random, ['tcp', 'udp'] as const);
+      const transport = pick(random, ['tcp', 'udp', 'sctp'] as const);
       const network = pick(random, ['ipv4', 'ipv6'] as const);
-      const packet = randomPacket(random, { network, transport, payload: 1400, bare: true });
-      const { l3, l4, key } = parse(packet);
-      if (key[23] !== 0) continue;
+      const packet = randomPacket(random, { network, transport, payload: 1400, bare: true, whole: true });
+      const parsed = parse(packet);
       const expected = packet.slice();
-      fixChecksums(packet, l3, l4, 'partial');
+      fixChecksums(packet, parsed, 'partial');
       const frame = rig.frame(packet);
-      u32[(frame + Frame.flags) >> 2]! |= FRAME_PARTIAL;
-      u16[(frame + Frame.checksumStart) >> 1] = l4;
-      u16[(frame + Frame.checksumOffset) >> 1] = transport === 'tcp' ? 16 : 6;
+      exports.parse(frame, rig.keyAddress());
+      rig.setPartial(frame, parsed.l4, checksumPlace(parsed.transport));
       exports.completeChecksum(frame);
-      const { bytes, flags } = rig.read(frame);
+      const { bytes, checksum } = rig.read(frame);
       assert.equal(Buffer.from(bytes).toString('hex'), Buffer.from(expected).toString('hex'));
-      assert.equal(flags & FRAME_PARTIAL, 0);
+      assert.equal(checksum, CHECKSUM_GOOD);
       rig.give(frame);
     }
   }),
@@ -276,9 +312,7 @@ test('a partial checksum said to be beyond the frame is left alone', () => {
     [0xffff, 0xffff],
   ] as const) {
     const frame = rig.frame(packet);
-    u32[(frame + Frame.flags) >> 2]! |= FRAME_PARTIAL;
-    u16[(frame + Frame.checksumStart) >> 1] = start;
-    u16[(frame + Frame.checksumOffset) >> 1] = offset;
+    rig.setPartial(frame, start, offset);
     exports.completeChecksum(frame);
     assert.deepEqual(Buffer.from(rig.read(frame).bytes), Buffer.from(packet));
     rig.give(frame);

@@ -4,17 +4,28 @@ import {
   type Datapath,
   FLOW_PROGRAM,
   FLOW_STRIDE,
+  NONE,
+  OP_CLONE,
+  OP_CONTROLLER,
   OP_DROP,
   OP_END,
+  OP_METER,
   OP_NEXT,
   OP_OUTPUT,
+  OP_POP_MPLS,
   OP_POP_VLAN,
+  OP_PUSH_MPLS,
   OP_PUSH_VLAN,
+  OP_RECIRCULATE,
+  OP_SAMPLE,
+  OP_SELECT,
   OP_SET,
+  OP_TALLY,
+  OP_TRUNCATE,
   regionAddress,
 } from '../../src/datapath.ts';
 
-/** Words of each operation, itself included. */
+/** Words of each operation, itself included, without buckets and programs inside. */
 const WORDS: Record<number, number> = {
   [OP_END]: 1,
   [OP_OUTPUT]: 2,
@@ -22,6 +33,16 @@ const WORDS: Record<number, number> = {
   [OP_PUSH_VLAN]: 2,
   [OP_POP_VLAN]: 1,
   [OP_DROP]: 2,
+  [OP_PUSH_MPLS]: 3,
+  [OP_POP_MPLS]: 2,
+  [OP_TRUNCATE]: 2,
+  [OP_METER]: 2,
+  [OP_CLONE]: 1,
+  [OP_SAMPLE]: 2,
+  [OP_SELECT]: 3,
+  [OP_TALLY]: 2,
+  [OP_CONTROLLER]: 2,
+  [OP_RECIRCULATE]: 2,
 };
 
 /** Address of a flow's record, and the number of the flow at an address. */
@@ -35,19 +56,33 @@ export const flowNumber = (datapath: Datapath, address: number): number =>
 export function readProgram(datapath: Datapath, flow: number): number[] {
   const { u32 } = datapath;
   const blocks = regionAddress(datapath.arena, 'blocks');
+  const blockAt = (block: number): number => (blocks + block * BLOCK_STRIDE) >> 2;
   const program: number[] = [];
-  for (let at = (flowAddress(datapath, flow) + FLOW_PROGRAM) >> 2; ; ) {
+  let at = (flowAddress(datapath, flow) + FLOW_PROGRAM) >> 2;
+  const copy = (words: number): void => {
+    program.push(...u32.subarray(at, at + words));
+    at += words;
+  };
+  for (let open = 1; open > 0; ) {
     const operation = u32[at]!;
     if (operation === OP_NEXT) {
-      at = (blocks + u32[at + 1]! * BLOCK_STRIDE) >> 2;
+      at = blockAt(u32[at + 1]!);
       continue;
     }
     const words = WORDS[operation];
     if (words === undefined) throw new Error(`operation ${operation} in the program of flow ${flow}`);
-    program.push(...u32.subarray(at, at + words));
-    if (operation === OP_END) return program;
-    at += words;
+    copy(words);
+    if (operation === OP_END) open--;
+    if (operation === OP_CLONE || operation === OP_SAMPLE) open++;
+    if (operation !== OP_SELECT) continue;
+    const buckets = program.at(-1)!;
+    open += buckets;
+    for (let i = 0; i < buckets; i++) {
+      if (u32[at + 1] === NONE) at = blockAt(u32[at]!);
+      copy(2);
+    }
   }
+  return program;
 }
 
 export const masked = (key: Uint8Array, mask: Uint8Array): Uint8Array =>

@@ -21,7 +21,7 @@ interface StructureExports {
   classify(key: number): number;
   cached(key: number, hash: number): number;
   remember(hash: number, flow: number): void;
-  execute(frame: number, program: number): void;
+  execute(frame: number, program: number, key: number): void;
 
   // Packets
   parse(frame: number, key: number): number;
@@ -30,10 +30,15 @@ interface StructureExports {
   setWord(frame: number, offset: number, value: number, mask: number): void;
   pushVlan(frame: number, tag: number): number;
   popVlan(frame: number): void;
+  pushMpls(frame: number, ethType: number, entry: number): number;
+  popMpls(frame: number, ethType: number): void;
   fold(sum: bigint): number;
   sum(at: number, length: number): bigint;
   update(at: number, before: number, after: number): void;
   updatePartial(at: number, before: number, after: number): void;
+  crc32c(crc: number, at: number, length: number): number;
+  crc32cZeros(crc: number, bytes: number): number;
+  verifyChecksum(frame: number): number;
   completeChecksum(frame: number): void;
   segmentHeaders(frame: number): number;
   segmentCount(frame: number): number;

@@ -88,6 +88,8 @@ export interface EthernetFields {
   /** TCI of a tag; none without. */
   vlan?: number | undefined;
   tpid?: number;
+  /** TCI of a second tag, 802.1Q. */
+  innerVlan?: number | undefined;
   /** Bytes behind the network packet. */
   padding?: number;
 }
@@ -101,16 +103,32 @@ export function ethernet(fields: EthernetFields, network: Network | Uint8Array):
     tpid = 0x8100,
     padding = 0,
   } = fields;
-  const tag = new Uint8Array(fields.vlan === undefined ? 0 : 4);
-  if (fields.vlan !== undefined) {
-    set16(tag, 0, tpid);
-    set16(tag, 2, fields.vlan);
-  }
   const end = Uint8Array.of(type >>> 8, type);
-  return concat(mac(dst), mac(src), tag, end, inner.bytes, new Uint8Array(padding));
+  const tags = concat(tag(tpid, fields.vlan), tag(0x8100, fields.innerVlan));
+  return concat(mac(dst), mac(src), tags, end, inner.bytes, new Uint8Array(padding));
+}
+
+function tag(tpid: number, tci: number | undefined): Uint8Array {
+  if (tci === undefined) return NOTHING;
+  const bytes = new Uint8Array(4);
+  set16(bytes, 0, tpid);
+  set16(bytes, 2, tci);
+  return bytes;
+}
+
+/** One label stack entry, as a number. */
+export const labelEntry = (label: number, bottom: boolean, tc = 0, ttl = 64): number =>
+  ((label << 12) | (tc << 9) | (Number(bottom) << 8) | ttl) >>> 0;
+
+/** A label stack, as the entries say, with anything behind it. */
+export function mpls(entries: readonly number[], payload: Uint8Array = NOTHING, type = 0x8847): Network {
+  const stack = new Uint8Array(4 * entries.length);
+  for (const [i, entry] of entries.entries()) set32(stack, 4 * i, entry);
+  return { type, bytes: concat(stack, payload) };
 }
 
 export interface ArpFields {
+  type?: number;
   hardware?: number;
   protocol?: number;
   hardwareLength?: number;
@@ -131,7 +149,10 @@ export function arp(fields: ArpFields = {}): Network {
   start[4] = hardwareLength;
   start[5] = protocolLength;
   set16(start, 6, operation);
-  return { type: 0x0806, bytes: concat(start, mac(sha), address(spa), mac(tha), address(tpa)) };
+  return {
+    type: fields.type ?? 0x0806,
+    bytes: concat(start, mac(sha), address(spa), mac(tha), address(tpa)),
+  };
 }
 
 export interface Ipv4Fields {
@@ -178,17 +199,50 @@ export interface Ipv6Fields {
   hopLimit?: number;
   src?: string;
   dst?: string;
+  /** The destination that the checksum covers, when a routing header has segments left. */
+  finalDst?: string;
+  extensions?: readonly Extension[];
+}
+
+/** An extension header whose first byte, the next header, is still to be filled in. */
+export interface Extension {
+  protocol: number;
+  bytes: Uint8Array;
+}
+
+/** Hop-by-hop (0), routing (43), destination options (60) or authentication (51), with `body` behind the length. */
+export function extension(protocol: number, body: Uint8Array, length?: number): Extension {
+  const bytes = concat(new Uint8Array(2), body);
+  bytes[1] = length ?? (protocol === 51 ? bytes.length / 4 - 2 : bytes.length / 8 - 1);
+  return { protocol, bytes };
+}
+
+/** A fragment header; `offset` in bytes. */
+export function fragmentHeader(offset: number, more: boolean, id = 1): Extension {
+  const bytes = new Uint8Array(8);
+  set16(bytes, 2, offset | Number(more));
+  set32(bytes, 4, id);
+  return { protocol: 44, bytes };
+}
+
+/** A routing header (type 0) by the given addresses. */
+export function routingHeader(segmentsLeft: number, ...addresses: string[]): Extension {
+  return extension(43, concat(Uint8Array.of(0, segmentsLeft, 0, 0, 0, 0), ...addresses.map(address)));
 }
 
 export function ipv6(fields: Ipv6Fields, inner: Transport | Uint8Array): Network {
   const transport = inner instanceof Uint8Array ? { protocol: 253, bytes: inner } : inner;
   const { version = 6, trafficClass = 0, flowLabel = 0, src = 'fd00::1', dst = 'fd00::2' } = fields;
   const addresses = concat(address(src), address(dst));
-  const body = withChecksum(transport, addresses);
+  const upper = withChecksum(transport, concat(address(src), address(fields.finalDst ?? dst)));
+  const { extensions = [] } = fields;
+  const chain = [...extensions.map(({ protocol }) => protocol), transport.protocol];
+  const headers = extensions.map(({ bytes }, i) => concat(Uint8Array.of(chain[i + 1]!), bytes.subarray(1)));
+  const body = concat(...headers, upper);
   const start = new Uint8Array(8);
   set32(start, 0, version * 2 ** 28 + trafficClass * 2 ** 20 + flowLabel);
   set16(start, 4, fields.payloadLength ?? body.length);
-  start[6] = fields.nextHeader ?? transport.protocol;
+  start[6] = fields.nextHeader ?? chain[0]!;
   start[7] = fields.hopLimit ?? 64;
   return { type: 0x86dd, bytes: concat(start, addresses, body) };
 }
@@ -253,6 +307,33 @@ export function udp(fields: UdpFields = {}, payload: Uint8Array = NOTHING): Tran
   return transport(17, concat(header, payload), 6, fields.checksum);
 }
 
+export interface SctpFields {
+  src?: number;
+  dst?: number;
+  tag?: number;
+  checksum?: number;
+}
+
+export function sctp(fields: SctpFields = {}, payload: Uint8Array = NOTHING): Transport {
+  const bytes = concat(new Uint8Array(12), payload);
+  set16(bytes, 0, fields.src ?? 1000);
+  set16(bytes, 2, fields.dst ?? 2905);
+  set32(bytes, 4, fields.tag ?? 0x01020304);
+  // RFC 9260, appendix A: stored with the lowest byte first.
+  new DataView(bytes.buffer).setUint32(8, fields.checksum ?? crc32cOf(bytes), true);
+  return { protocol: 132, bytes };
+}
+
+/** CRC32c, a bit at a time. */
+export function crc32cOf(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 export interface IcmpFields {
   /** 1 is ICMP, 58 ICMPv6. */
   protocol?: number;
@@ -273,3 +354,11 @@ export function icmp(fields: IcmpFields = {}, payload: Uint8Array = NOTHING): Tr
 
 export const icmp6 = (fields: IcmpFields = {}, payload?: Uint8Array): Transport =>
   icmp({ protocol: 58, type: 128, ...fields }, payload);
+
+/** A neighbour solicitation (135) or advertisement (136). */
+export const neighbour = (type: number, target: string, ...options: Uint8Array[]): Transport =>
+  icmp6({ type, rest: 0 }, concat(address(target), ...options));
+
+/** An option with a link-layer address: source (1) or target (2). */
+export const linkOption = (kind: number, text: string): Uint8Array =>
+  concat(Uint8Array.of(kind, 1), mac(text));

@@ -2,20 +2,29 @@
 import {
   arp,
   concat,
+  type Extension,
   ethernet,
+  extension,
+  fragmentHeader,
   icmp,
   icmp6,
   ipv4,
   ipv6,
+  labelEntry,
+  linkOption,
+  mpls,
   type Network,
+  neighbour,
+  routingHeader,
+  sctp,
   type Transport,
   tcp,
   udp,
 } from './packets.ts';
 import { chance, pick, type Random, randomBytes, word } from './seeded.ts';
 
-export const NETWORKS = ['arp', 'ipv4', 'ipv6', 'other'] as const;
-export const TRANSPORTS = ['tcp', 'udp', 'icmp', 'other'] as const;
+export const NETWORKS = ['arp', 'ipv4', 'ipv6', 'mpls', 'other'] as const;
+export const TRANSPORTS = ['tcp', 'udp', 'sctp', 'icmp', 'nd', 'other'] as const;
 
 export const randomMac = (random: Random): string =>
   Array.from(randomBytes(random, 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
@@ -34,6 +43,8 @@ export interface Choices {
   unchecked?: boolean;
   /** Whether a tag and padding may be there; by default they may. */
   bare?: boolean;
+  /** Whether it may be a fragment; by default it may. */
+  whole?: boolean;
 }
 
 export function randomTransport(random: Random, v6: boolean, choices: Choices): Transport {
@@ -46,13 +57,50 @@ export function randomTransport(random: Random, v6: boolean, choices: Choices): 
     }
     case 'udp':
       return udp({ ...ports, ...(choices.unchecked ? { checksum: 0 } : {}) }, payload);
+    case 'sctp':
+      return sctp({ ...ports, tag: word(random) }, payload);
+    case 'nd':
+      if (v6) return neighbour(pick(random, [135, 136]), randomIpv6(random), ...randomOptions(random));
+      return icmp({ type: random.below(256), code: random.below(256) }, payload);
     case 'icmp': {
       const fields = { type: random.below(256), code: random.below(256), rest: word(random) | 1 };
       return v6 ? icmp6(fields, payload) : icmp(fields, payload);
     }
     case 'other':
-      return { protocol: pick(random, [0, 2, 47, 50, 132, v6 ? 1 : 58, 253]), bytes: payload };
+      return { protocol: pick(random, [2, 47, 50, 59, 135, v6 ? 1 : 58, 253]), bytes: payload };
   }
+}
+
+/** Neighbour discovery options: each kind of address at most once, among others. */
+function randomOptions(random: Random): Uint8Array[] {
+  const other = () => {
+    const units = 1 + random.below(3);
+    return concat(Uint8Array.of(pick(random, [3, 5, 14]), units), randomBytes(random, 8 * units - 2));
+  };
+  return [1, 2].flatMap((kind) => [
+    ...(chance(random, 0.2) ? [other()] : []),
+    ...(chance(random, 0.6) ? [linkOption(kind, randomMac(random))] : []),
+  ]);
+}
+
+/** Extension headers in any order, and the destination that a routing header among them makes the last. */
+function randomExtensions(random: Random, whole: boolean): { extensions: Extension[]; finalDst?: string } {
+  const extensions: Extension[] = [];
+  let finalDst: string | undefined;
+  while (chance(random, 0.4) && extensions.length < 8) {
+    const kind = pick(random, [0, 43, 44, 51, 60]);
+    if (kind === 44) {
+      extensions.push(fragmentHeader(whole || chance(random, 0.7) ? 0 : 8, !whole && chance(random, 0.5)));
+    } else if (kind === 43) {
+      const last = randomIpv6(random);
+      const segmentsLeft = finalDst === undefined ? random.below(2) : 0;
+      if (segmentsLeft !== 0) finalDst = last;
+      extensions.push(routingHeader(segmentsLeft, last));
+    } else {
+      extensions.push(extension(kind, randomBytes(random, 8 * (1 + random.below(3)) - 2)));
+    }
+  }
+  return finalDst === undefined ? { extensions } : { extensions, finalDst };
 }
 
 export function randomNetwork(random: Random, choices: Choices = {}): Network {
@@ -65,6 +113,7 @@ export function randomNetwork(random: Random, choices: Choices = {}): Network {
         tha: randomMac(random),
         tpa: randomIpv4(random),
         hardware: chance(random, 0.9) || choices.bare ? 1 : 6,
+        type: chance(random, 0.8) ? 0x0806 : 0x8035,
       });
     case 'ipv4':
       return ipv4(
@@ -72,7 +121,10 @@ export function randomNetwork(random: Random, choices: Choices = {}): Network {
           tos: random.below(256),
           ttl: random.below(256),
           id: random.below(65536),
-          fragment: chance(random, 0.7) ? pick(random, [0, 0x4000]) : pick(random, [0x2000, 0x2001, 0x0100]),
+          fragment:
+            choices.whole || chance(random, 0.7)
+              ? pick(random, [0, 0x4000])
+              : pick(random, [0x2000, 0x2001, 0x0100]),
           src: randomIpv4(random),
           dst: randomIpv4(random),
           options: chance(random, 0.2) ? randomBytes(random, 4 * random.below(11)) : new Uint8Array(),
@@ -87,22 +139,32 @@ export function randomNetwork(random: Random, choices: Choices = {}): Network {
           hopLimit: random.below(256),
           src: randomIpv6(random),
           dst: randomIpv6(random),
+          ...(chance(random, 0.4) ? randomExtensions(random, choices.whole ?? false) : {}),
         },
         randomTransport(random, true, choices),
       );
+    case 'mpls': {
+      const depth = 1 + random.below(5);
+      const entries = Array.from({ length: depth }, (_, i) =>
+        labelEntry(random.below(2 ** 20), i === depth - 1, random.below(8), random.below(256)),
+      );
+      return mpls(entries, randomBytes(random, random.below(64)), pick(random, [0x8847, 0x8848]));
+    }
     case 'other':
       return {
-        type: pick(random, [0, 46, 0x05ff, 0x0600, 0x8100, 0x88cc, 0x8847]),
+        type: pick(random, [0, 46, 0x05ff, 0x0600, 0x8100, 0x88a8, 0x88cc]),
         bytes: randomBytes(random, random.below(64)),
       };
   }
 }
 
 export function randomPacket(random: Random, choices: Choices = {}): Uint8Array {
+  const vlan = chance(random, 0.3) ? random.below(65536) : undefined;
   const fields = {
     dst: randomMac(random),
     src: randomMac(random),
-    vlan: chance(random, 0.3) ? random.below(65536) : undefined,
+    vlan,
+    innerVlan: vlan !== undefined && chance(random, 0.3) ? random.below(65536) : undefined,
     tpid: pick(random, [0x8100, 0x88a8]),
     padding: chance(random, 0.2) && !choices.bare ? random.below(40) : 0,
   };
@@ -120,7 +182,11 @@ export function mutated(random: Random, packet: Uint8Array): Uint8Array {
         if (at < result.length) result[at]! ^= 1 << random.below(8);
         break;
       case 1:
-        if (at < result.length) result[at] = pick(random, [0, 1, 4, 5, 6, 17, 58, 0x45, 0x60, 0x81, 0xff]);
+        if (at < result.length)
+          result[at] = pick(
+            random,
+            [0, 1, 2, 4, 5, 6, 17, 43, 44, 51, 58, 60, 132, 135, 0x45, 0x60, 0x81, 0xff],
+          );
         break;
       case 2:
         result = result.slice(0, at);

@@ -8,6 +8,7 @@ import {
   BATCH,
   BATCH_KEYS,
   BATCH_STRIDE,
+  CHECKSUM_PARTIAL,
   createArena,
   FRAME_RECORD,
   Frame,
@@ -24,6 +25,7 @@ import {
   Pool,
   PoolCache,
   PortTable,
+  type Punt,
   regionAddress,
   type Totals,
 } from '../../src/datapath.ts';
@@ -85,6 +87,7 @@ export class Rig {
     flags: number;
     l3: number;
     l4: number;
+    checksum: number;
     checksumStart: number;
   } {
     const { u8, u16, u32 } = this.datapath;
@@ -96,8 +99,17 @@ export class Rig {
       flags: u32[(frame + Frame.flags) >> 2]!,
       l3: u16[(frame + Frame.l3) >> 1]!,
       l4: u16[(frame + Frame.l4) >> 1]!,
+      checksum: u8[frame + Frame.checksum]!,
       checksumStart: u16[(frame + Frame.checksumStart) >> 1]!,
     };
+  }
+
+  /** Says of the frame that its checksum is still partial, as virtio does. */
+  setPartial(frame: number, start: number, offset: number): void {
+    const { u8, u16 } = this.datapath;
+    u8[frame + Frame.checksum] = CHECKSUM_PARTIAL;
+    u16[(frame + Frame.checksumStart) >> 1] = start;
+    u16[(frame + Frame.checksumOffset) >> 1] = offset;
   }
 
   give(frame: number): void {
@@ -138,15 +150,32 @@ export class Rig {
     return sent;
   }
 
-  /** Drops whatever waits for the handler; returns how much that was. */
+  /** Drops the misses that wait for the handler, and the punts that nobody takes; returns how many misses. */
   dropMisses(reason: number): number {
     const { handler } = this;
+    const { exports } = handler;
     let dropped = 0;
-    for (let n = handler.exports.takeMisses(); n > 0; n = handler.exports.takeMisses()) {
+    for (let n = exports.takeMisses(); n + exports.puntCount() > 0; n = exports.takeMisses()) {
       for (let i = 0; i < n; i++) handler.actByProgram(i, Uint32Array.of(5, reason, 0));
       dropped += n;
     }
     return dropped;
+  }
+
+  /** Takes all punts that wait for the handler, as a controller would. No misses wait. */
+  takePunts(): Punt[] {
+    const { handler } = this;
+    const punts: Punt[] = [];
+    for (;;) {
+      assert.equal(handler.exports.takeMisses(), 0, 'misses');
+      const n = handler.exports.puntCount();
+      if (n === 0) return punts;
+      for (let i = 0; i < n; i++) {
+        const punt = handler.punt(i);
+        punts.push({ ...punt, bytes: punt.bytes.slice() });
+        handler.exports.endPunt(i, true);
+      }
+    }
   }
 
   /** Free numbers of a pool, on its stack and in the threads' caches. */
