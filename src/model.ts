@@ -200,6 +200,11 @@ export interface SwitchControl {
   addPort(name: string, text: string): Promise<void>;
   /** Removes a port; frames that are queued for it are dropped and counted. Throws when there is none. */
   removePort(name: string): Promise<void>;
+  /** Adds a port that writes what port `port` receives and sends to a file or pipe; `removePort` ends it. */
+  addCapture(name: string, port: string, file: string): Promise<void>;
+  /** The same for mirrors: copies of what comes from some ports and goes to some go to another. */
+  addMirror(name: string, text: string): Promise<void>;
+  removeMirror(name: string): Promise<void>;
   summary(): Summary;
   /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
   kill(thread: number): Promise<string[]>;

@@ -50,6 +50,16 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./port.ts')).portCommand(),
   },
   {
+    name: 'mirror',
+    summary: 'copy what ports of a running switch carry to another port',
+    load: async () => (await import('./port.ts')).mirrorCommand(),
+  },
+  {
+    name: 'capture',
+    summary: 'write what a port of a running switch carries to a file',
+    load: async () => (await import('./capture.ts')).captureCommand(),
+  },
+  {
     name: 'lab',
     summary: 'hosts in network namespaces, for trying things (root)',
     load: async () => (await import('./lab.ts')).labCommand(),

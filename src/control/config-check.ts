@@ -40,6 +40,38 @@ export function checkPorts(source: Source, sections: ConfigFile, numbers: Map<st
   return problems;
 }
 
+/** Ports that may mirror one direction of a port. */
+const MOST_MIRRORS = 4;
+
+/** Problems of the mirrors, with ports named `names`. */
+export function checkMirrors(
+  source: Source,
+  mirrors: ConfigFile['mirrors'],
+  names: ReadonlySet<string>,
+): Problem[] {
+  const problems: Problem[] = [];
+  const taps = new Map<string, number>();
+  const aPort = `one of ${[...names].join(', ')}`;
+  for (const [name, mirror] of Object.entries(mirrors)) {
+    const path = ['mirrors', name];
+    if (mirror.from.length + mirror.to.length === 0) {
+      problems.push(source.wrongValue(path, 'from, to or both', 'a mirror of nothing'));
+    }
+    if (!names.has(mirror.output)) problems.push(source.wrongValue([...path, 'output'], aPort));
+    for (const way of ['from', 'to'] as const) {
+      for (const [i, port] of mirror[way].entries()) {
+        const wrong = (expected: string) => problems.push(source.wrongValue([...path, way, i], expected));
+        const count = (taps.get(`${way} ${port}`) ?? 0) + 1;
+        taps.set(`${way} ${port}`, count);
+        if (!names.has(port)) wrong(aPort);
+        else if (port === mirror.output) wrong('another port than the output');
+        else if (count > MOST_MIRRORS) wrong(`a port that ${MOST_MIRRORS} mirrors do not have already`);
+      }
+    }
+  }
+  return problems;
+}
+
 /** The datapath threads that are to have a port's queues, if the configuration says so. */
 export function threadsOf(port: PortSection): number[] | undefined {
   if ('threads' in port && port.threads) return port.threads;

@@ -123,6 +123,21 @@ const CONTROL = 'none or the path of a socket, at most 100 bytes';
 
 const ports = z.record(portName, port, { error: 'a mapping of port names to ports' });
 
+const portNames = z.array(portName, { error: 'a list of port names' }).default([]);
+
+/** Copies of what comes `from` ports and goes `to` ports go to `output`. */
+const mirror = section({ from: portNames, to: portNames, output: portName });
+
+const mirrorName = text(
+  /^[A-Za-z][A-Za-z0-9._-]{0,30}$/,
+  'a name: a letter, then letters, digits, ".", "-" or "_", at most 31',
+);
+
+const mirrors = z.record(mirrorName, mirror, { error: 'a mapping of names to mirrors' }).default({});
+
+/** What is said of a mirror that is added to a running switch. */
+export const mirrorFile = section({ mirrors });
+
 /** What is said of a port that is added to a running switch, as it would stand in the file. */
 export const portFile = section({ ports });
 
@@ -132,6 +147,7 @@ export const configFile = section({
     'a name of letters, digits, ".", "-" or "_", at most 32',
   ).optional(),
   ports: ports.refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
+  mirrors,
   threads: threads.default({ datapath: 1, handler: 1 }),
   limits: limits.prefault({}),
   flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).default('actions=NORMAL'),
@@ -141,5 +157,7 @@ export const configFile = section({
     .optional(),
   macAgeingSeconds: whole(1, 86_400).default(300),
 });
+
+export type MirrorConfig = z.output<typeof mirror>;
 
 export type ConfigFile = z.output<typeof configFile>;

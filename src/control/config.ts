@@ -10,8 +10,15 @@ import { printFlow } from '../table/print.ts';
 import { ConfigError, type Place, type Problem } from '../yaml/problem.ts';
 import { readAs } from '../yaml/schema.ts';
 import { readSource, Source } from '../yaml/source.ts';
-import { checkPorts, otherTrafficPorts, type PortSection, queuesOf, threadsOf } from './config-check.ts';
-import { type ConfigFile, configFile, portFile } from './config-schema.ts';
+import {
+  checkMirrors,
+  checkPorts,
+  otherTrafficPorts,
+  type PortSection,
+  queuesOf,
+  threadsOf,
+} from './config-check.ts';
+import { type ConfigFile, configFile, type MirrorConfig, mirrorFile, portFile } from './config-schema.ts';
 
 /** `threads`: the datapath threads that have its queues, from 1, when the configuration says which. */
 type Settled = { name: string; number: number; queues: number; threads?: number[] };
@@ -30,6 +37,7 @@ export interface Config {
   name: string;
   /** In the order of the file. */
   ports: PortConfig[];
+  mirrors: ConfigFile['mirrors'];
   threads: ConfigFile['threads'];
   limits: ConfigFile['limits'];
   /** In ovs-ofctl syntax; the parser has accepted it. */
@@ -65,14 +73,8 @@ export function parsePort(
   name: string,
   text: string,
 ): PortConfig {
-  const inBraces = /^\s*\{/.test(text) ? text : `{${text}}`;
-  const before = `ports: {${JSON.stringify(name)}: `;
-  const source = new Source(`port ${name}`, `${before}${inBraces}}`);
-  const added = before.length + (inBraces === text ? 0 : 1);
-  try {
+  return readAddition('ports', name, text, (source) => {
     const { ports } = readAs(source, portFile);
-    const more = Object.keys(ports).find((other) => other !== name);
-    if (more !== undefined) throw new ConfigError([source.wrongKey(['ports', more], 'one port')]);
     if (present.some((port) => port.name === name)) {
       throw new ConfigError([source.wrongKey(['ports', name], 'a name that no port has')]);
     }
@@ -81,6 +83,43 @@ export function parsePort(
     const problems = checkPorts(source, sections, numbers);
     if (problems.length > 0) throw new ConfigError(problems);
     return settle(name, ports[name]!, sections, numbers);
+  });
+}
+
+/** The same for a mirror of `ports` that joins the mirrors `present`. */
+export function parseMirror(
+  ports: readonly PortConfig[],
+  present: Readonly<Record<string, MirrorConfig>>,
+  name: string,
+  text: string,
+): MirrorConfig {
+  return readAddition('mirrors', name, text, (source) => {
+    const { mirrors } = readAs(source, mirrorFile);
+    if (Object.hasOwn(present, name)) {
+      throw new ConfigError([source.wrongKey(['mirrors', name], 'a name that no mirror has')]);
+    }
+    const names = new Set(ports.map((port) => port.name));
+    const problems = checkMirrors(source, { ...present, ...mirrors }, names);
+    if (problems.length > 0) throw new ConfigError(problems);
+    return mirrors[name]!;
+  });
+}
+
+/** Reads `text` as if it stood behind `name` in section `section` of a file that has nothing else. */
+function readAddition<Read>(
+  section: string,
+  name: string,
+  text: string,
+  read: (source: Source) => Read,
+): Read {
+  const inBraces = /^\s*\{/.test(text) ? text : `{${text}}`;
+  const before = `${section}: {${JSON.stringify(name)}: `;
+  const added = before.length + (inBraces === text ? 0 : 1);
+  try {
+    const source = new Source(name, `${before}${inBraces}}`);
+    const more = Object.keys((source.value as Record<string, object>)[section]!).find((key) => key !== name);
+    if (more !== undefined) throw new ConfigError([source.wrongKey([section, more], `only ${name}`)]);
+    return read(source);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.problems.map((problem) => shifted(problem, added)));
@@ -102,6 +141,7 @@ function settled(source: Source, parser: FlowParser): Config {
   const numbers = numberPorts(sections.ports);
   const problems = [
     ...checkPorts(source, sections, numbers),
+    ...checkMirrors(source, sections.mirrors, new Set(numbers.keys())),
     ...checkFlows(source, sections, numbers, parser),
   ];
   if (problems.length > 0) throw new ConfigError(problems);

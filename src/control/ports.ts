@@ -36,6 +36,7 @@ import { openPort } from '../port/types.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { PortName } from '../upcall/request.ts';
 import type { Config, PortConfig, TrafficConfig } from './config.ts';
+import type { MirrorConfig } from './config-schema.ts';
 
 /** Something could not be opened; the message says what and why. */
 export class OpenError extends Error {
@@ -79,6 +80,7 @@ export class Ports {
   readonly #observer: Observer;
   readonly #context: PortContext;
   #entries: Entry[] = [];
+  readonly #mirrors: Map<string, MirrorConfig>;
   /** Undefined until the threads go round. */
   #engine: Engine | undefined;
   /** Which thread is the next to get a queue that may be anybody's. */
@@ -94,6 +96,7 @@ export class Ports {
     this.#datapaths = datapaths;
     this.#table = new PortTable(arena);
     this.#observer = new Observer(arena);
+    this.#mirrors = new Map(Object.entries(config.mirrors));
     const planned = config.ports.reduce((n, { type, queues }) => n + (type === 'afxdp' ? queues : 0), 0);
     this.#context = {
       arena,
@@ -112,6 +115,7 @@ export class Ports {
     const ports = new Ports(config, arena, datapaths);
     try {
       for (const port of config.ports) await ports.#admit(port);
+      ports.#mirror();
     } catch (error) {
       ports.close();
       throw error;
@@ -201,7 +205,13 @@ export class Ports {
 
   /** Ports as the handler is to know them. */
   names(): PortName[] {
-    return this.#entries.map(({ config: { number, name }, open }) => ({ number, name, up: !!open }));
+    const outputs = new Set([...this.#mirrors.values()].map(({ output }) => output));
+    return this.#entries.map(({ config: { number, name }, open }) => ({
+      number,
+      name,
+      up: !!open,
+      forMirrors: outputs.has(name),
+    }));
   }
 
   /** Names of the ports that have a queue on thread `thread`. */
@@ -262,15 +272,20 @@ export class Ports {
   }
 
   /**
-   * Adds the port that `settle` makes of the ports that there are. @throws what `settle` throws; OpenError.
+   * Adds the port that `settle` makes of the ports that there are. If `mirrored` is given, the port gets copies of
+   * what that port carries, and nothing else. @throws what `settle` throws; OpenError.
    */
-  add(settle: (present: readonly PortConfig[]) => PortConfig): Promise<void> {
+  add(settle: (present: readonly PortConfig[]) => PortConfig, mirrored?: string): Promise<void> {
     return this.#change(async () => {
       const entry = this.#newEntry(settle(this.configs));
+      const { name } = entry.config;
+      if (mirrored !== undefined) this.#find(mirrored);
       const open = await this.#open(entry);
       this.#entries.push(entry);
+      if (mirrored !== undefined) this.#mirrors.set(name, { from: [mirrored], to: [mirrored], output: name });
       try {
         await this.#bringUp(entry, open);
+        this.#mirror();
       } catch (error) {
         await this.#forget(entry);
         throw error;
@@ -281,19 +296,25 @@ export class Ports {
   /** Removes a port. @throws Error when there is none of that name; what closing it throws, and then it is gone. */
   remove(name: string): Promise<void> {
     return this.#change(async () => {
-      const entry = this.#entries.find(({ config }) => config.name === name);
-      if (!entry) {
-        const names = this.#entries.map(({ config }) => config.name).join(', ');
-        throw new Error(`found no port ${name}, expected one of ${names}`);
-      }
-      await this.#forget(entry);
+      await this.#forget(this.#find(name));
     });
   }
 
+  #find(name: string): Entry {
+    const entry = this.#entries.find(({ config }) => config.name === name);
+    if (entry) return entry;
+    const names = this.#entries.map(({ config }) => config.name).join(', ');
+    throw new Error(`found no port ${name}, expected one of ${names}`);
+  }
+
+  /** A mirror that has the port's name was made for it, and goes with it. */
   async #forget(entry: Entry): Promise<void> {
-    const { number } = entry.config;
+    const { name, number } = entry.config;
+    if (this.#mirrors.get(name)?.output === name) this.#mirrors.delete(name);
     this.#entries = this.#entries.filter((other) => other !== entry);
     this.#table.takeDown(number);
+    this.#table.mirror(number, { in: [], out: [] });
+    this.#mirror();
     try {
       await this.#letGo(entry);
     } finally {
@@ -340,6 +361,43 @@ export class Ports {
 
   async #tellHandler(): Promise<void> {
     await this.#engine!.ask({ command: 'ports', ports: this.names() });
+  }
+
+  // Mirrors
+
+  /** Adds the mirror that `settle` makes of ports and mirrors. @throws what `settle` throws. */
+  addMirror(
+    name: string,
+    settle: (ports: readonly PortConfig[], present: Record<string, MirrorConfig>) => MirrorConfig,
+  ): Promise<void> {
+    return this.#change(async () => {
+      this.#mirrors.set(name, settle(this.configs, Object.fromEntries(this.#mirrors)));
+      this.#mirror();
+      await this.#tellHandler();
+    });
+  }
+
+  /** @throws Error when there is no mirror of that name. */
+  removeMirror(name: string): Promise<void> {
+    return this.#change(async () => {
+      if (!this.#mirrors.delete(name)) {
+        const names = [...this.#mirrors.keys()].join(', ') || 'none, for there are no mirrors';
+        throw new Error(`found no mirror ${name}, expected ${names}`);
+      }
+      this.#mirror();
+      await this.#tellHandler();
+    });
+  }
+
+  /** Tells the datapath who mirrors whom. What a mirror says of a port that is not there now is passed over. */
+  #mirror(): void {
+    const numbers = new Map(this.#entries.map(({ config: { name, number } }) => [name, number]));
+    const mirrors = [...this.#mirrors.values()].filter(({ output }) => numbers.has(output));
+    const outputs = (way: 'from' | 'to', port: string) =>
+      mirrors.filter((mirror) => mirror[way].includes(port)).map(({ output }) => numbers.get(output)!);
+    for (const [name, number] of numbers) {
+      this.#table.mirror(number, { in: outputs('from', name), out: outputs('to', name) });
+    }
   }
 
   // Watching

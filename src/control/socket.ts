@@ -30,8 +30,9 @@ import {
 export type Request =
   | { command: 'show'; what: keyof Shown }
   | { command: 'flows'; action: FlowCommand; text: string }
-  | { command: 'port'; action: 'add'; name: string; text: string }
-  | { command: 'port'; action: 'remove'; name: string }
+  | { command: 'port' | 'mirror'; action: 'add'; name: string; text: string }
+  | { command: 'port' | 'mirror'; action: 'remove'; name: string }
+  | { command: 'capture'; name: string; port: string; file: string }
   | { command: 'summary' }
   | { command: 'kill'; thread: number }
   | { command: 'ping' };
@@ -45,7 +46,7 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'flows' | 'port' | 'kill' }
+  : R extends { command: 'flows' | 'port' | 'mirror' | 'capture' | 'kill' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -195,7 +196,10 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
     case 'flows':
       return target.flows(request.action, request.text);
     case 'port':
-      return changePort(request, target);
+    case 'mirror':
+      return change(request, target);
+    case 'capture':
+      return target.addCapture(request.name, request.port, request.file).then(() => []);
     case 'summary':
       return target.summary();
     case 'kill':
@@ -205,9 +209,14 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
   }
 }
 
-async function changePort(request: Request & { command: 'port' }, target: SwitchControl): Promise<string[]> {
-  if (request.action === 'add') await target.addPort(request.name, request.text);
-  else await target.removePort(request.name);
+/** Adds or removes a port or a mirror. */
+async function change(
+  request: Request & { command: 'port' | 'mirror' },
+  target: SwitchControl,
+): Promise<string[]> {
+  const { command, action, name } = request;
+  if (action === 'add') await target[command === 'port' ? 'addPort' : 'addMirror'](name, request.text);
+  else await target[command === 'port' ? 'removePort' : 'removeMirror'](name);
   return [];
 }
 
@@ -226,16 +235,19 @@ function parseRequest(text: string): Request {
   const expectText = (key: string, what: string) => {
     if (typeof request[key] !== 'string') throw new Error(`${key}: found none, expected ${what}`);
   };
-  expect('command', ['show', 'flows', 'port', 'summary', 'kill', 'ping']);
+  expect('command', ['show', 'flows', 'port', 'mirror', 'capture', 'summary', 'kill', 'ping']);
   if (request.command === 'show') expect('what', SHOWN);
   if (request.command === 'flows') {
     expect('action', FLOW_COMMANDS);
     expectText('text', 'flows, one a line');
   }
-  if (request.command === 'port') {
+  if (request.command === 'port' || request.command === 'mirror') {
     expect('action', ['add', 'remove']);
-    expectText('name', "a port's name");
-    if (request.action === 'add') expectText('text', 'what the port is, as in a configuration');
+    expectText('name', 'a name');
+    if (request.action === 'add') expectText('text', 'what it is, as in a configuration');
+  }
+  if (request.command === 'capture') {
+    for (const key of ['name', 'port', 'file']) expectText(key, 'a name');
   }
   return request as Request;
 }

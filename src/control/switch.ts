@@ -7,7 +7,7 @@ import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_S
 import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
-import { type Config, parsePort } from './config.ts';
+import { type Config, parseMirror, parsePort } from './config.ts';
 import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
 import { memoryRows, threadRow } from './rows.ts';
@@ -70,14 +70,14 @@ async function startEngine(
   datapaths: number,
   { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
 ): Promise<Engine> {
-  const options = handlerOptions(config);
+  const handler = { ...handlerOptions(config), ports: ports.names() };
   const drivers = Array.from({ length: datapaths }, (_, thread) => ports.drivers(thread));
   if (config.threads === 'inline') {
     const { Inline } = await import('../thread/inline.ts');
-    return Inline.start(arena, drivers[0]!, options, durationMs);
+    return Inline.start(arena, drivers[0]!, handler, durationMs);
   }
   const { Threads } = await import('../thread/threads.ts');
-  return Threads.start(arena, drivers, options, ports, (recovery) =>
+  return Threads.start(arena, drivers, handler, ports, (recovery) =>
     console.error(`heddle: ${recoveryLine(recovery, ports.namesOn(recovery.thread))}`),
   );
 }
@@ -131,8 +131,21 @@ export class Switch implements SwitchControl {
     await this.#ports.add((present) => parsePort(this.#config, present, name, text));
   }
 
+  async addCapture(name: string, port: string, file: string): Promise<void> {
+    const text = JSON.stringify({ type: 'capture', write: file });
+    await this.#ports.add((present) => parsePort(this.#config, present, name, text), port);
+  }
+
   removePort(name: string): Promise<void> {
     return this.#ports.remove(name);
+  }
+
+  async addMirror(name: string, text: string): Promise<void> {
+    await this.#ports.addMirror(name, (ports, present) => parseMirror(ports, present, name, text));
+  }
+
+  removeMirror(name: string): Promise<void> {
+    return this.#ports.removeMirror(name);
   }
 
   summary(): Summary {

@@ -2,9 +2,19 @@
  * Capture port: frames come from a capture file at the pace of their times, and frames sent to the port go
  * to another. The first frame arrives when the port does. A file that turns out to be corrupt, or a disk
  * that is full, ends the reading or the writing, not the switch.
+ *
+ * A pipe has somebody who waits at its other end: it gets frames at once. When it is full, some are held for it,
+ * and more than that are dropped until its reader has caught up, for a datapath thread waits for nobody.
  */
 import { accessSync, closeSync, constants, openSync, type Stats, statSync, writeSync } from 'node:fs';
-import { BATCH, type Datapath, DROP_TRANSMIT_ERROR, MAX_LENGTH, NONE } from '../datapath.ts';
+import {
+  BATCH,
+  type Datapath,
+  DROP_TRANSMIT_ERROR,
+  DROP_TRANSMIT_QUEUE_FULL,
+  MAX_LENGTH,
+  NONE,
+} from '../datapath.ts';
 import { CaptureReader } from './capture/reader.ts';
 import { CaptureWriter } from './capture/writer.ts';
 import type { DriverSpec, Opening, Port, PortBasics, PortContext, PortType } from './port.ts';
@@ -62,6 +72,15 @@ function checkTarget(path: string, source: Stats | undefined): void {
   closeSync(openSync(path, 'a'));
 }
 
+/** A pipe that was full is tried again after so long. */
+const PIPE_RETRY_MS = 5;
+/** What may be held for a full pipe; a batch may go over it. */
+const MOST_HELD_BYTES = 1 << 20;
+/** A reader that is behind when the port closes gets so many milliseconds. */
+const LAST_CHANCE_MS = 50;
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
 /** Frames whose times are no further apart than this may share a batch. */
 const GRAIN_MS = 1;
 
@@ -70,6 +89,10 @@ class CapturePort implements Port {
   readonly #datapath: Datapath;
   readonly #spec: CaptureSpec;
   readonly #writer: CaptureWriter | undefined;
+  /** Whether it is a pipe that is written to. */
+  readonly #pipes: boolean = false;
+  /** When a full pipe is tried again; Infinity: it has everything. */
+  #retryMs = Number.POSITIVE_INFINITY;
   /** The file cannot be written on: what is sent to the port is dropped. */
   #failed = false;
   /** Stands at the frame that comes next; undefined when there is none. */
@@ -81,7 +104,10 @@ class CapturePort implements Port {
     this.#datapath = datapath;
     this.#spec = spec;
     const { read, write } = spec;
-    if (write !== undefined) this.#writer = CaptureWriter.create(write, [spec.name]);
+    if (write !== undefined) {
+      this.#pipes = statSync(write, { throwIfNoEntry: false })?.isFIFO() ?? false;
+      this.#writer = CaptureWriter.create(write, [spec.name], !this.#pipes);
+    }
     try {
       if (read !== undefined) this.#start(read);
     } catch (error) {
@@ -90,9 +116,10 @@ class CapturePort implements Port {
   }
 
   poll(nowMs: number): number {
+    if (nowMs >= this.#retryMs) this.#flushPipe(nowMs);
     if (this.#reader && Number.isNaN(this.#shiftMs)) this.#shiftMs = nowMs - this.#reader.timeMs;
     let n = 0;
-    while (n < BATCH && this.#reader && this.dueMs() <= nowMs + GRAIN_MS) {
+    while (n < BATCH && this.#reader && this.#frameDueMs() <= nowMs + GRAIN_MS) {
       const { buffer, offset, length } = this.#reader;
       if (length <= MAX_LENGTH) {
         const frame = this.#datapath.takeFrame(length);
@@ -110,7 +137,7 @@ class CapturePort implements Port {
 
   /** Moves to the next frame; with `loop`, the first comes a little after the last, and so time passes. */
   #advance(reader: CaptureReader): void {
-    const lastMs = this.dueMs();
+    const lastMs = this.#frameDueMs();
     try {
       if (reader.next()) return;
       this.#endReading();
@@ -142,15 +169,34 @@ class CapturePort implements Port {
   }
 
   transmit(nowMs: number): void {
-    if (!this.#failed) this.#write(nowMs + this.#spec.epochMs);
-    if (this.#failed) this.#datapath.dropQueue(this.#spec.number, DROP_TRANSMIT_ERROR);
+    const { number, epochMs } = this.#spec;
+    if (this.#pipes && this.#writer!.unwritten > MOST_HELD_BYTES) {
+      return this.#datapath.dropQueue(number, DROP_TRANSMIT_QUEUE_FULL);
+    }
+    if (!this.#failed) this.#write(nowMs + epochMs);
+    if (this.#failed) return this.#datapath.dropQueue(number, DROP_TRANSMIT_ERROR);
+    if (this.#pipes) this.#flushPipe(nowMs);
+  }
+
+  /** Gives a pipe all that it takes now. */
+  #flushPipe(nowMs: number): void {
+    this.#retryMs = Number.POSITIVE_INFINITY;
+    this.#trying(() => this.#writer!.flush());
+    if (!this.#failed && this.#writer!.unwritten > 0) this.#retryMs = nowMs + PIPE_RETRY_MS;
   }
 
   #write(timeMs: number): void {
-    try {
+    this.#trying(() =>
       this.#datapath.drainQueue(this.#spec.number, false, (address, length) =>
         this.#writer?.write(0, timeMs, this.#datapath.u8, address, length),
-      );
+      ),
+    );
+  }
+
+  /** Writes; what cannot be written ends the writing. */
+  #trying(write: () => void): void {
+    try {
+      write();
     } catch (error) {
       this.#failed = true;
       this.#report(error as Error);
@@ -167,6 +213,11 @@ class CapturePort implements Port {
   }
 
   dueMs(): number {
+    return Math.min(this.#frameDueMs(), this.#retryMs);
+  }
+
+  /** When the next frame comes. */
+  #frameDueMs(): number {
     if (!this.#reader) return Number.POSITIVE_INFINITY;
     return Number.isNaN(this.#shiftMs) ? 0 : this.#reader.timeMs + this.#shiftMs;
   }
@@ -174,6 +225,10 @@ class CapturePort implements Port {
   /** Throws CaptureError when what is left cannot be written and nobody has been told yet. */
   close(): void {
     this.#endReading();
+    for (let i = 0; i < LAST_CHANCE_MS && this.#retryMs !== Number.POSITIVE_INFINITY; i++) {
+      Atomics.wait(pause, 0, 0, 1);
+      this.#flushPipe(0);
+    }
     try {
       this.#writer?.close();
     } catch (error) {

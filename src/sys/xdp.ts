@@ -3,6 +3,7 @@
  * arena, and the four rings are mapped onto pages of the arena, so that the module works on them in place.
  */
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { check, int32, libc } from './libc.ts';
 
 const AF_XDP = 44;
@@ -27,6 +28,7 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_POPULATE = 0x8000;
 
 const MSG_DONTWAIT = 0x40;
+const { EBUSY } = constants.errno;
 
 /** Entries of each ring. */
 export const XDP_RING_ENTRIES = 2048;
@@ -121,17 +123,23 @@ function mapFixed(at: bigint, bytes: number, flags: number, fd: number, offset: 
   check(got === at ? 0 : -1, 'mmap');
 }
 
+/** The kernel lets go of a queue a moment after its socket was closed: so long it may be busy. */
+const BUSY_MS = 250;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
 function bind(fd: number, { interfaceIndex, queue }: XdpRequest): void {
   const address = Buffer.alloc(16);
   address.writeUInt16LE(AF_XDP, 0);
   address.writeUInt32LE(interfaceIndex, 4);
   address.writeUInt32LE(queue, 8);
   // Without a copy where the driver can, else with one: an older kernel wants to be asked for it.
-  for (const flags of [XDP_USE_NEED_WAKEUP, XDP_USE_NEED_WAKEUP | XDP_COPY]) {
-    address.writeUInt16LE(flags, 2);
-    if (libc().bind(fd, address, address.length) === 0) return;
+  for (const endMs = performance.now() + BUSY_MS; ; Atomics.wait(pause, 0, 0, 5)) {
+    for (const flags of [XDP_USE_NEED_WAKEUP, XDP_USE_NEED_WAKEUP | XDP_COPY]) {
+      address.writeUInt16LE(flags, 2);
+      if (libc().bind(fd, address, address.length) === 0) return;
+    }
+    if (libc().errno() !== EBUSY || performance.now() > endMs) check(-1, 'binding the AF_XDP socket');
   }
-  check(-1, 'binding the AF_XDP socket');
 }
 
 /** Closes the socket and puts plain memory back where its rings were. */

@@ -10,7 +10,8 @@ import { type Packet, swap16, TCI_WORD } from './packet.ts';
 /** The bridge that NORMAL is: its ports, what it has learned and whether it learns now. */
 export interface Bridge {
   readonly macs: MacTable;
-  readonly ports: ReadonlyMap<number, { readonly name: string }>;
+  /** `flooded`: whether frames for everybody go there; default: yes. */
+  readonly ports: ReadonlyMap<number, { readonly name: string; readonly flooded?: boolean }>;
   readonly nowMs: number;
   /** Whether senders are learned: false when a flow is only checked or shown. */
   readonly learn: boolean;

@@ -185,8 +185,8 @@ class Walk {
 
   #flood(): void {
     this.#because(DROP_OUTPUT_TO_INGRESS);
-    for (const port of [...this.#context.ports.keys()].sort((a, b) => a - b)) {
-      if (port !== this.packet.inPort) this.#send(port);
+    for (const [port, { flooded }] of [...this.#context.ports].sort(([a], [b]) => a - b)) {
+      if (port !== this.packet.inPort && flooded !== false) this.#send(port);
     }
   }
 

@@ -14,7 +14,7 @@ import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './r
 
 export class Handler {
   readonly #datapath: Datapath;
-  #ports: ReadonlyMap<number, PortName> = new Map();
+  #ports: ReadonlyMap<number, { name: string; up: boolean; flooded: boolean }> = new Map();
   #numbers: ReadonlyMap<string, number> = new Map();
   readonly #tables = new Tables();
   readonly #macs: MacTable;
@@ -37,7 +37,12 @@ export class Handler {
   }
 
   #setPorts(ports: readonly PortName[]): void {
-    this.#ports = new Map(ports.map((port) => [port.number, port]));
+    this.#ports = new Map(
+      ports.map(({ number, name, up = true, forMirrors = false }) => [
+        number,
+        { name, up, flooded: up && !forMirrors },
+      ]),
+    );
     this.#numbers = new Map(ports.map(({ number, name }) => [name, number]));
     this.#portsGeneration++;
   }
@@ -50,7 +55,7 @@ export class Handler {
     for (let i = 0; i < RING_SLOTS && this.round(this.#nowMs) > 0; i++);
     this.#megaflows.creditAll(); // the last that their senders are learned from
     this.#setPorts(ports);
-    this.#macs.forget((port) => this.#ports.get(port)?.up === false || !this.#ports.has(port));
+    this.#macs.forget((port) => !this.#ports.get(port)?.up);
     this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
   }
 
@@ -183,7 +188,7 @@ export class Handler {
   #snapshot(): HandlerRequest[] {
     const flows = this.#tables.dump().map((rule) => printFlow(rule, this.#ports));
     return [
-      { command: 'ports', ports: [...this.#ports.values()] },
+      { command: 'ports', ports: [...this.#ports].map(([number, port]) => ({ ...port, number })) },
       { command: 'delete', text: '' },
       { command: 'add', text: flows.join('\n') },
     ];

@@ -7,6 +7,8 @@ export interface PortName {
   name: string;
   /** Whether it can carry frames; one that cannot is still known. Default: yes. */
   up?: boolean;
+  /** Whether it is only for copies that mirrors make: NORMAL and floods leave it out. Default: no. */
+  forMirrors?: boolean;
 }
 
 export interface HandlerOptions {

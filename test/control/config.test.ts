@@ -33,6 +33,7 @@ test('what is not said is decided', () => {
   assert.deepEqual(parse('ports: { a: { type: packet, interface: eth0 } }'), {
     name: 'demo',
     ports: [{ name: 'a', number: 1, type: 'packet', interface: 'eth0', queues: 1, wait: false }],
+    mirrors: {},
     threads: { datapath: 1, handler: 1 },
     limits: { flows: 65536, frames: 16384, ports: 64, queues: 64, macs: 8192 },
     flows: 'actions=NORMAL',
@@ -98,7 +99,7 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
   [
     'an unknown section',
     `${PORT}thread: inline\n`,
-    /^demo.yaml:2:1: found "thread", expected one of name, ports, threads, .* \(did you mean threads\?\)$/,
+    /^demo.yaml:2:1: found "thread", expected one of name, ports, mirrors, threads, .* \(did you mean threads\?\)$/,
   ],
   [
     'an unknown key of a port',

@@ -59,9 +59,21 @@ export class FakeSwitch implements SwitchControl {
     this.asked.push(`add ${name}: ${text}`);
   }
 
+  async addCapture(name: string, port: string, file: string): Promise<void> {
+    this.asked.push(`capture ${name} of ${port} to ${file}`);
+  }
+
   async removePort(name: string): Promise<void> {
     this.asked.push(`remove ${name}`);
     if (name === 'nobody') throw new Error('found no port nobody, expected one of web');
+  }
+
+  async addMirror(name: string, text: string): Promise<void> {
+    this.asked.push(`mirror ${name}: ${text}`);
+  }
+
+  async removeMirror(name: string): Promise<void> {
+    this.asked.push(`remove mirror ${name}`);
   }
 
   summary(): Summary {

@@ -246,3 +246,26 @@ for (const type of ['packet', 'afxdp']) {
     });
   });
 }
+
+test('frames that the kernel had come back when an AF_XDP port goes', { skip, timeout }, async (t) => {
+  await withLab(t, hosts(3), async (lab) => {
+    const [h1, h3] = [lab.host('h1'), lab.host('h3')] as const;
+    const config = { ports: portsOf(lab, 'afxdp', 'h1', 'h2'), limits: { frames: 4096 } };
+    await withSwitch(t, config, async (heddle) => {
+      const { socket } = heddle;
+      const late = { command: 'port', name: 'late' } as const;
+      const others = await pingOn(h1, '10.1.1.2');
+      for (let round = 0; round < 30; round++) {
+        const text = `type: afxdp, interface: ${h3.port}`;
+        await askSwitch(socket, { ...late, action: 'add', text });
+        if (round % 10 === 9) await pings(h3, '10.1.1.1');
+        await askSwitch(socket, { ...late, action: 'remove' });
+      }
+      assert.equal(await others.stop(), 0, 'lost between the others');
+      assert.equal(await heddle.counter('dropped.no_frames'), 0);
+      await heddle.heddle('port', 'add', 'late', `type: afxdp, interface: ${h3.port}`);
+      await pings(h3, '10.1.1.1');
+      await heddle.heddle('port', 'remove', 'late');
+    });
+  });
+});

@@ -19,6 +19,8 @@ const END_MS = 10_000;
 /** What a test says of a switch: a configuration as YAML would be read. */
 export interface TestConfig {
   ports: Record<string, object>;
+  mirrors?: object;
+  limits?: object;
   flows?: string;
   threads?: object;
 }
@@ -56,7 +58,7 @@ export async function withSwitch<T>(
 
   let stopping: Promise<Summary> | undefined;
   let killed = false;
-  let allPorts = true;
+  let allPorts = true; // that ever received anything are there still
   const heddle = async (...args: string[]) => {
     if (args[0] === 'port' && args[1] === 'remove') allPorts = false;
     const outcome = await attempt([process.execPath, HEDDLE, ...args, '--socket', files.socket], {

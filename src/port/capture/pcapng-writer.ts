@@ -36,9 +36,9 @@ export class PcapngWriter implements FrameWriter {
     length: number,
     originalLength: number,
   ): void {
-    const { view } = this.sink;
     const whole = 32 + padded(length);
     const at = this.openBlock(BLOCK_ENHANCED_PACKET, whole);
+    const { view } = this.sink;
     const microseconds = Math.round(timeMs * 1000);
     const high = Math.floor(microseconds / 2 ** 32);
     view.setUint32(at + whole - 8, 0, true); // the padding, where nothing below goes over it
@@ -51,8 +51,8 @@ export class PcapngWriter implements FrameWriter {
   }
 
   private writeSection(): void {
-    const { view } = this.sink;
     const at = this.openBlock(BLOCK_SECTION, 28);
+    const { view } = this.sink;
     view.setUint32(at + 8, BYTE_ORDER, true);
     view.setUint16(at + 12, PCAPNG_VERSION_MAJOR, true);
     view.setUint16(at + 14, 0, true);
@@ -60,9 +60,9 @@ export class PcapngWriter implements FrameWriter {
   }
 
   private writeInterface(name: Uint8Array): void {
-    const { buffer, view } = this.sink;
     const whole = 36 + padded(name.length);
     const at = this.openBlock(BLOCK_INTERFACE, whole);
+    const { buffer, view } = this.sink;
     buffer.fill(0, at + 8, at + whole - 4);
     view.setUint16(at + 8, LINKTYPE_ETHERNET, true);
     view.setUint32(at + 12, FRAME_BYTES_MAX, true);
@@ -78,8 +78,8 @@ export class PcapngWriter implements FrameWriter {
 
   /** Reserves a block of `whole` bytes, writes its type and both its lengths, and returns where it is. */
   private openBlock(type: number, whole: number): number {
-    const { view } = this.sink;
     const at = this.sink.reserve(whole);
+    const { view } = this.sink;
     view.setUint32(at, type, true);
     view.setUint32(at + 4, whole, true);
     view.setUint32(at + whole - 4, whole, true);

@@ -26,9 +26,9 @@ export class CaptureWriter {
 
   /**
    * Creates the file, or empties it, for frames of the named interfaces. Throws RangeError when the
-   * format cannot hold them, before it touches the file, and what `fs.openSync` does.
+   * format cannot hold them, before it touches the file, and what `fs.openSync` does. `waits`: as in FileSink.
    */
-  static create(path: string, interfaces: readonly string[]): CaptureWriter {
+  static create(path: string, interfaces: readonly string[], waits = true): CaptureWriter {
     const pcap = path.endsWith('.pcap');
     if (pcap && interfaces.length !== 1) {
       const given = `${interfaces.length} interfaces (${interfaces.join(', ')})`;
@@ -39,7 +39,7 @@ export class CaptureWriter {
       if (bytes > NAME_BYTES_MAX)
         throw new RangeError(`${path}: interface name of ${bytes} bytes; expected at most ${NAME_BYTES_MAX}`);
     }
-    const sink = new FileSink(path);
+    const sink = new FileSink(path, waits);
     const frames = pcap ? new PcapWriter(sink) : new PcapngWriter(sink, interfaces);
     return new CaptureWriter(sink, interfaces, frames);
   }
@@ -69,7 +69,12 @@ export class CaptureWriter {
     this.sink.frames++;
   }
 
-  /** Hands everything written to the kernel. Throws CaptureError when it does not take it. */
+  /** Bytes that the kernel has not got yet; a file is given a mebibyte at a time. */
+  get unwritten(): number {
+    return this.sink.unwritten;
+  }
+
+  /** Hands everything written to the kernel, or all that it takes now. Throws CaptureError when it does not take it. */
   flush(): void {
     this.sink.flush();
   }
