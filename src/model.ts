@@ -78,8 +78,8 @@ export interface StageRow {
   /** Of the batches that were timed. */
   packets: number;
   nsPerPacket: number;
-  /** At the frequency that the kernel gives for the processor; absent: it gives none. */
-  cyclesPerPacket?: number;
+  /** At the processor's frequency as measured when it was first asked for. */
+  cyclesPerPacket: number;
 }
 
 /** Drops by reason, and everything else that is counted. */

@@ -28,7 +28,6 @@ import {
   DROP_REASONS,
   DROPPED,
   FLOW_COUNTERS_STRIDE,
-  FLOW_STRIDE,
   FlowCounters,
   POOL_CACHE_STRIDE,
   POOL_STRIDE,
@@ -240,11 +239,7 @@ export class Observer {
 
   /** How many masks there are flows for. */
   masks(): number {
-    const at = regionAddress(this.#arena, 'subtables');
-    const count = this.#u32[(ARENA_MAP + ArenaMap.subtableCount) >> 2]!;
-    return Array.from({ length: count }, (_, i) => this.#u32[(at + i * SUBTABLE_STRIDE) >> 2]!).filter(
-      Boolean,
-    ).length;
+    return this.#flowsByMask().filter((flows) => flows > 0).length;
   }
 
   /** How many rings have something in them. */
@@ -268,12 +263,15 @@ export class Observer {
     return totals;
   }
 
-  /** How many flows are installed. */
+  /** How many flows are installed. Their records are left alone: most were never touched. */
   liveFlows(): number {
-    const flows = regionAddress(this.#arena, 'flows');
-    let live = 0;
-    for (let i = 0; i < this.#arena.limits.flows; i++) live += this.#u32[(flows + i * FLOW_STRIDE) >> 2]! & 1;
-    return live;
+    return this.#flowsByMask().reduce((sum, flows) => sum + flows, 0);
+  }
+
+  #flowsByMask(): number[] {
+    const at = regionAddress(this.#arena, 'subtables');
+    const count = this.#u32[(ARENA_MAP + ArenaMap.subtableCount) >> 2]!;
+    return Array.from({ length: count }, (_, i) => this.#u32[(at + i * SUBTABLE_STRIDE) >> 2]!);
   }
 
   #threads(): number[] {

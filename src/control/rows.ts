@@ -1,5 +1,4 @@
 /** The rows that `heddle show threads` and `heddle show memory` print, from what the threads note. */
-import { cpus } from 'node:os';
 import {
   type Arena,
   type Observer,
@@ -11,15 +10,10 @@ import {
 } from '../datapath.ts';
 import type { MemoryRow, StageRow, ThreadRow } from '../model.ts';
 import { touchedBytes } from '../thread/touched.ts';
+import { cyclesPerNs } from './frequency.ts';
 
 /** By the numbers STAGE_…. */
 const STAGES = ['receive', 'parse', 'look up', 'act', 'transmit', 'translate', 'install'];
-
-/** Cycles in a nanosecond, at the frequency that the kernel gives for the first processor; it may know none. */
-function cyclesPerNs(): number | undefined {
-  const mhz = cpus()[0]?.speed;
-  return mhz ? mhz / 1000 : undefined;
-}
 
 /** Thread `thread`, from 0, which owns `ports`. */
 export function threadRow(arena: Arena, observer: Observer, thread: number, ports: string[]): ThreadRow {
@@ -29,8 +23,8 @@ export function threadRow(arena: Arena, observer: Observer, thread: number, port
   const perNs = cyclesPerNs();
   const timed = stages.flatMap(({ packets, ns }, i): StageRow[] => {
     if (packets === 0) return [];
-    const row = { stage: STAGES[i]!, packets, nsPerPacket: ns / packets };
-    return [perNs === undefined ? row : { ...row, cyclesPerPacket: row.nsPerPacket * perNs }];
+    const nsPerPacket = ns / packets;
+    return [{ stage: STAGES[i]!, packets, nsPerPacket, cyclesPerPacket: nsPerPacket * perNs }];
   });
   return {
     number: thread + 1,

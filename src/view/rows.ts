@@ -80,7 +80,7 @@ const STAGES: Column<StageRow & { thread: number }>[] = [
   { head: 'ns a packet', cell: ({ nsPerPacket }) => nsPerPacket.toFixed(1), right: true },
   {
     head: 'cycles',
-    cell: ({ cyclesPerPacket }) => optional(cyclesPerPacket, (n) => n.toFixed(0)),
+    cell: ({ cyclesPerPacket }) => cyclesPerPacket.toFixed(0),
     right: true,
   },
   { head: 'timed', cell: ({ packets }) => count(packets), right: true },

@@ -38,7 +38,7 @@ const THREAD: ThreadRow = {
   restarts: 1,
   stages: [
     { stage: 'parse', packets: 64, nsPerPacket: 7.5, cyclesPerPacket: 19 },
-    { stage: 'act', packets: 64, nsPerPacket: 12 },
+    { stage: 'act', packets: 64, nsPerPacket: 12, cyclesPerPacket: 30 },
   ],
 };
 
@@ -87,7 +87,7 @@ test('a row of each kind can be shown', () => {
   );
   const stages = showRows('threads', [THREAD]).slice(-2);
   assert.equal(cells(['', stages[0]!]), '1 | parse | 7.5 | 19 | 64');
-  assert.equal(cells(['', stages[1]!]), '1 | act | 12.0 | - | 64');
+  assert.equal(cells(['', stages[1]!]), '1 | act | 12.0 | 30 | 64');
   assert.equal(
     cells(
       showRows('memory', [
