@@ -5,6 +5,7 @@
  *     [ changes, in order ] ── too many ──▶ [ a snapshot: what a handler must be told to have the same tables ]
  *
  * Only what was answered is in it, so a change during which the handler died was not made.
+ * What rules have counted and where hosts were heard is not in it: both begin again.
  */
 import type { HandlerReply, HandlerRequest } from './request.ts';
 
