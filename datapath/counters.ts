@@ -26,6 +26,8 @@ export const COUNT_SEGMENTED: u32 = 9; // frames cut into segments in software
 export const COUNT_CHECKSUMS_COMPLETED: u32 = 10;
 export const COUNT_UPCALLS_HANDLED: u32 = 11; // by the handler; the others wait for it
 export const COUNT_JOINED: u32 = 12; // frames taken into others for a port that takes whole segments
+export const COUNT_WAKE_UPS: u32 = 24; // out of sleeps, by work that came
+export const COUNT_THREAD_RESTARTS: u32 = 25; // how often it died and was started anew
 
 export const COUNTERS: u32 = 192;
 export const DROPPED: u32 = 64;
@@ -56,6 +58,15 @@ export const FLOW_COUNTERS_STRIDE: u32 = 32;
 
 export function count(which: u32, n: u64): void {
   add(tallyAt(map.counters, COUNTERS, self.number, which), n);
+}
+
+/** Sum over all threads. */
+export function sumOf(which: u32): u64 {
+  let sum: u64 = 0;
+  for (let thread: u32 = 0; thread < map.threadCount; thread++) {
+    sum += load<u64>(map.counters + <usize>((thread * COUNTERS + which) << 3));
+  }
+  return sum;
 }
 
 export function countDrop(reason: u32, isCopy: bool, n: u64): void {

@@ -58,4 +58,7 @@ export const DROP_RECIRCULATION_LIMIT: u32 = 40; // went round too often
 export const DROP_CONTROLLER_QUEUE_FULL: u32 = 41; // no controller takes it now
 export const DROP_BAD_PROGRAM: u32 = 42; // nested too deep, or not a program at all
 
-export const DROP_REASONS: u32 = 43;
+// Nobody's decision.
+export const DROP_THREAD_DIED: u32 = 43; // the thread that had it in hand died
+
+export const DROP_REASONS: u32 = 44;

@@ -15,19 +15,22 @@ import { lookUpAll } from './lookup';
 import { map } from './memory/arena';
 import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
-import { available, get, put, ringBetween } from './memory/ring';
+import { available } from './memory/ring';
 import { self } from './memory/thread';
-import { frameAt } from './packet/frame';
+import { frameAt, passFrame, receiveFrame } from './packet/frame';
 import { parse } from './packet/parse';
 import { portAt } from './port/port';
 import { nextRound } from './recirculate';
+import { noteStage, now, STAGE_ACT, STAGE_LOOK_UP, STAGE_PARSE } from './stage';
 import { drop, mirror } from './transmit';
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
 export function process(port: u32, n: u32): void {
   enter();
   countReceived(port, n);
-  run(parseAll(n, portAt(port).mirrorIn));
+  const mirrors = portAt(port).mirrorIn;
+  if (self.timing != 0) runTimed(n, mirrors);
+  else run(parseAll(n, mirrors));
   for (n = takeNextRound(); n != 0; n = takeNextRound()) run(parseAll(n, 0));
 }
 
@@ -37,11 +40,24 @@ function run(n: u32): void {
   actAll(n);
 }
 
+/** Parses, looks up and acts on the `n` frames of the batch, and notes how long each took. */
+function runTimed(n: u32, mirrors: u32): void {
+  const began = now();
+  const kept = parseAll(n, mirrors);
+  const parsed = now();
+  lookUpAll(kept);
+  const found = now();
+  actAll(kept);
+  noteStage(STAGE_ACT, n, now() - found);
+  noteStage(STAGE_LOOK_UP, n, found - parsed);
+  noteStage(STAGE_PARSE, n, parsed - began);
+}
+
 /** Makes up to a batch of this thread's frames that go round its batch. Returns how many. */
 function takeNextRound(): u32 {
   const waiting = nextRound();
   const n = min<u32>(available(waiting), BATCH);
-  for (let i: u32 = 0; i < n; i++) setFrameIn(i, get(waiting));
+  for (let i: u32 = 0; i < n; i++) setFrameIn(i, receiveFrame(waiting));
   return n;
 }
 
@@ -111,7 +127,7 @@ export function act(i: u32, flow: Flow): void {
 
 /** Third tier: hands the frame to the handler thread. */
 function upcall(number: u32): bool {
-  if (put(ringBetween(self.number, map.handlerThread), number)) return true;
+  if (passFrame(number, map.handlerThread)) return true;
   drop(number, DROP_UPCALL_QUEUE_FULL);
   return false;
 }

@@ -6,14 +6,12 @@
  */
 
 import { truncate } from './action/truncate';
-import { BATCH_PUNT_COUNT, BATCH_PUNTS, batch } from './batch';
+import { BATCH_PUNT_COUNT, BATCH_PUNTS, BATCH_STRIDE, batch } from './batch';
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count } from './counters';
 import { DROP_CONTROLLER_QUEUE_FULL } from './drop';
 import { map, NONE } from './memory/arena';
 import { ring } from './memory/doorbell';
-import { put, ringBetween } from './memory/ring';
-import { self } from './memory/thread';
-import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame } from './packet/frame';
+import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame, passFrame } from './packet/frame';
 import { completeChecksum } from './packet/transport-checksum';
 import { drop } from './transmit';
 
@@ -25,7 +23,7 @@ export function punt(number: u32, index: u32, bytes: u32): void {
   frame.punt = index;
   frame.puntLength = frame.length;
   truncate(frame, bytes);
-  if (put(ringBetween(self.number, map.handlerThread), number)) ring(map.handlerThread);
+  if (passFrame(number, map.handlerThread)) ring(map.handlerThread);
   else drop(number, DROP_CONTROLLER_QUEUE_FULL);
 }
 
@@ -58,9 +56,21 @@ export function endPunt(i: u32, delivered: bool): void {
   giveFrame(number);
 }
 
+/** Frame number of punt `i` of another thread's batch, or NONE; for whoever looks while it stands still. */
+export function puntOf(thread: u32, i: u32): u32 {
+  const at = map.batches + <usize>(thread * BATCH_STRIDE);
+  if (i >= load<u32>(at + BATCH_PUNT_COUNT)) return NONE;
+  return load<u32>(at + BATCH_PUNTS + ((<usize>i) << 2));
+}
+
+/** Forgets the punts of this thread's batch. */
+export function forgetPunts(): void {
+  store<u32>(batch() + BATCH_PUNT_COUNT, 0);
+}
+
 /** Drops the punts that nobody has ended, and forgets all. */
 export function endPunts(): void {
   const n = puntCount();
   for (let i: u32 = 0; i < n; i++) if (load<u32>(puntPlace(i)) != NONE) endPunt(i, false);
-  store<u32>(batch() + BATCH_PUNT_COUNT, 0);
+  forgetPunts();
 }

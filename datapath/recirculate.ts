@@ -6,9 +6,9 @@
 import { COUNT_UPCALLS, count } from './counters';
 import { DROP_BATCH_FULL, DROP_RECIRCULATION_LIMIT } from './drop';
 import { map } from './memory/arena';
-import { put, Ring, ringBetween } from './memory/ring';
+import { Ring, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
-import { frameAt } from './packet/frame';
+import { frameAt, passFrame } from './packet/frame';
 import { drop } from './transmit';
 
 /** How often one packet may go round. */
@@ -25,6 +25,6 @@ export function recirculate(number: u32, recirculation: u32): void {
   if (frame.rounds == <u8>MAX_ROUNDS) return drop(number, DROP_RECIRCULATION_LIMIT);
   frame.rounds++;
   frame.recirculation = recirculation;
-  if (!put(nextRound(), number)) drop(number, DROP_BATCH_FULL);
+  if (!passFrame(number, self.number)) drop(number, DROP_BATCH_FULL);
   else if (self.number == map.handlerThread) count(COUNT_UPCALLS, 1);
 }

@@ -3,7 +3,7 @@
  * `src/datapath.ts` is the only caller.
  */
 
-export { install, reclaim, remove, replace } from './flow/install';
+export { install, reclaim, remove, removeAll, replace } from './flow/install';
 export { lookUpUncached } from './lookup';
 export { beginSleep, endSleep, sleepUntilRung } from './memory/doorbell';
 export { leave } from './memory/epoch';
@@ -25,5 +25,6 @@ export {
 export { streamPoll, streamTransmit } from './port/stream';
 export { process } from './process';
 export { endPunt, puntCount } from './punt';
+export { reclaimFlows, reclaimFrames, releaseLocks, reset, settle } from './reclaim';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

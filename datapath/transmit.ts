@@ -25,9 +25,18 @@ import {
 import { map, NONE } from './memory/arena';
 import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
-import { available, get, put, RING_SLOTS, ringBetween } from './memory/ring';
+import { available, RING_SLOTS, ringBetween } from './memory/ring';
 import { noteHeld, noteReady, self, THREAD_HELD_PORTS, THREAD_READY_PORTS } from './memory/thread';
-import { copyFrame, FRAME_COPY, FRAME_PIECE, Frame, frameAt, giveFrame } from './packet/frame';
+import {
+  copyFrame,
+  FRAME_COPY,
+  FRAME_PIECE,
+  Frame,
+  frameAt,
+  giveFrame,
+  passFrame,
+  receiveFrame,
+} from './packet/frame';
 import {
   isUp,
   PORT_DOWN,
@@ -152,10 +161,9 @@ function retryHeld(): void {
 /** Puts the frames queued for a port into the ring to its sender; false when some are left for want of room. */
 function passOn(port: u32): bool {
   const sender = senderFor(port);
-  const to = ringBetween(self.number, sender);
   const queue = transmitQueue(port);
   let gone: u32 = 0;
-  while (gone < queue.count && put(to, queued(queue, gone))) gone++;
+  while (gone < queue.count && passFrame(queued(queue, gone), sender)) gone++;
   if (gone != 0) ring(sender);
   queue.count -= gone;
   const first = changetype<usize>(queue) + offsetof<TransmitQueue>();
@@ -182,7 +190,7 @@ export function collect(): u32 {
     const source = ringBetween(from, self.number);
     const n = min<u32>(available(source), RING_SLOTS / 4);
     for (let i: u32 = 0; i < n; i++) {
-      const number = get(source);
+      const number = receiveFrame(source);
       enqueueOwn(number, frameAt(number).port);
     }
     frames += n;

@@ -15,9 +15,9 @@ import { flowAt, flowNumber } from './flow/flow';
 import { KEY_SIZE } from './flow/key';
 import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
-import { available, get, ringBetween } from './memory/ring';
+import { available, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
-import { FRAME_PUNT, frameAt } from './packet/frame';
+import { FRAME_PUNT, frameAt, receiveFrame } from './packet/frame';
 import { act, parseAll } from './process';
 import { addPunt, endPunts } from './punt';
 import { drop } from './transmit';
@@ -35,7 +35,7 @@ export function takeMisses(): u32 {
   for (let from: u32 = 0; from < map.threadCount && taken < BATCH; from++) {
     const source = ringBetween(from, self.number);
     for (let i = min<u32>(min<u32>(available(source), share), BATCH - taken); i > 0; i--, taken++) {
-      const number = get(source);
+      const number = receiveFrame(source);
       if (frameAt(number).flags & FRAME_PUNT) addPunt(number);
       else setFrameIn(n++, number);
     }

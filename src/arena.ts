@@ -41,6 +41,7 @@ import {
   QUEUE_SIZE,
   RING_STRIDE,
   SEARCH_STRIDE,
+  STAGES_STRIDE,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
@@ -116,6 +117,7 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('poolStacks', frames + largeFrames + 2 * flows, 4);
   region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
   region('frameRecords', frames + largeFrames, FRAME_RECORD);
+  region('stages', threads, STAGES_STRIDE);
   region('queues', queues, QUEUE_SIZE, PAGE);
   region('frames', frames, FRAME_SIZE, PAGE);
   region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
@@ -203,6 +205,8 @@ function fillPools(arena: Arena, u32: Uint32Array): void {
     const at = (regionAddress(arena, 'pools') + pool * POOL_STRIDE) >> 2;
     u32[at + (Pool.free >> 2)] = size;
     u32[at + (Pool.stack >> 2)] = stack;
+    u32[at + (Pool.numbers >> 2)] = size;
+    u32[at + (Pool.least >> 2)] = size;
     // The lowest numbers on top, so that a quiet switch touches few pages.
     for (let i = 0; i < size; i++) u32[(stack >> 2) + i] = size - 1 - i;
     stack += 4 * size;

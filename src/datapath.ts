@@ -9,6 +9,7 @@ import { type Arena, regionAddress } from './arena.ts';
 import {
   ASLEEP_IN_POLL,
   ASLEEP_IN_WAIT,
+  AWAKE,
   BATCH_FRAMES,
   BATCH_KEYS,
   BATCH_PUNTS,
@@ -17,6 +18,7 @@ import {
   BODY_KEY,
   BODY_STRIDE,
   COUNT_SLEEPS,
+  COUNT_WAKE_UPS,
   COUNTERS,
   FLOW_KEY,
   FLOW_KEY_SIZE,
@@ -24,12 +26,20 @@ import {
   Flow,
   FRAME_RECORD,
   Frame,
+  HALTED,
   KEY_SIZE,
+  MAIL_HALT,
+  MAIL_MESSAGE,
   PORT_COUNTERS_STRIDE,
   PORT_STRIDE,
   PortCounters,
   PortRecord,
   PROGRAM_WORDS,
+  STAGE_ACT,
+  STAGE_LOOK_UP,
+  STAGE_PARSE,
+  STAGES_STRIDE,
+  StageTime,
   SUBTABLE_MASK,
   SUBTABLE_STRIDE,
   THREAD_READY_PORTS,
@@ -68,7 +78,13 @@ interface Exports {
   install(mask: number, key: number, program: number): number;
   replace(flow: number, program: number): number;
   remove(flow: number): void;
+  removeAll(): void;
   reclaim(): void;
+  releaseLocks(): number;
+  reclaimFlows(): number;
+  reclaimFrames(): number;
+  settle(copies: boolean): number;
+  reset(): void;
   hostPrepare(port: number, cut: boolean): number;
   hostSent(port: number): void;
   memoryPoll(port: number, queue: number): number;
@@ -114,9 +130,11 @@ export class Datapath {
   readonly i32: Int32Array;
   readonly f64: Float64Array;
   readonly u64: BigUint64Array;
+  readonly #f32: Float32Array;
   readonly #self: number;
   readonly #batch: number;
-  readonly #sleeps: number;
+  readonly #counters: number;
+  readonly #stages: number;
   readonly #frames: number;
   readonly #flows: number;
   readonly #flowBodies: number;
@@ -136,12 +154,17 @@ export class Datapath {
     this.i32 = new Int32Array(buffer);
     this.f64 = new Float64Array(buffer);
     this.u64 = new BigUint64Array(buffer);
-    const instance = new WebAssembly.Instance(arena.module, { env: { memory: arena.memory } });
+    this.#f32 = new Float32Array(buffer);
+    const instance = new WebAssembly.Instance(arena.module, {
+      env: { memory: arena.memory },
+      stage: { now: () => performance.now() },
+    });
     this.exports = instance.exports as unknown as Exports;
     this.exports.attach(thread);
     this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
     this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
-    this.#sleeps = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS + COUNT_SLEEPS;
+    this.#counters = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS;
+    this.#stages = regionAddress(arena, 'stages') + thread * STAGES_STRIDE;
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
     this.#flowBodies = regionAddress(arena, 'flowBodies');
@@ -155,6 +178,41 @@ export class Datapath {
   /** Sets the switch clock for what this thread does next. */
   setClock(nowMs: number): void {
     this.f64[(this.#self + Thread.nowMs) >> 3] = nowMs;
+  }
+
+  // Measuring
+
+  /** Whether the module times what it does from here on. */
+  set timing(on: boolean) {
+    this.u32[(this.#self + Thread.timing) >> 2] = on ? 1 : 0;
+  }
+
+  /** Notes that `stage` took `ms` for `packets`. */
+  noteStage(stage: number, packets: number, ms: number): void {
+    const at = (this.#stages + stage * StageTime.size) >> 3;
+    this.f64[at + (StageTime.packets >> 3)]! += packets;
+    this.f64[at + (StageTime.ns >> 3)]! += ms * 1e6;
+  }
+
+  /** What the stages inside the module have taken so far. */
+  get insideMs(): number {
+    let ns = 0;
+    for (const stage of [STAGE_PARSE, STAGE_LOOK_UP, STAGE_ACT]) {
+      ns += this.f64[(this.#stages + stage * StageTime.size + StageTime.ns) >> 3]!;
+    }
+    return ns / 1e6;
+  }
+
+  /** Says when this thread started, on the switch clock. */
+  noteStart(nowMs: number): void {
+    this.f64[(this.#self + Thread.startedMs) >> 3] = nowMs;
+    this.noteLoad(0, 0);
+  }
+
+  /** Says for how long this thread has had work since it started, and for what share of a recent second. */
+  noteLoad(busyMs: number, share: number): void {
+    this.f64[(this.#self + Thread.busyMs) >> 3] = busyMs;
+    this.#f32[(this.#self + Thread.load) >> 2] = share;
   }
 
   // Receiving
@@ -252,32 +310,45 @@ export class Datapath {
     return false;
   }
 
-  endSleep(): void {
+  /** Ends a sleep; `woken`: by work, not because its time was over. */
+  endSleep(woken: boolean): void {
+    if (woken) this.u64[this.#counters + COUNT_WAKE_UPS]!++;
     this.exports.endSleep();
   }
 
   /** Sleeps until rung or for `timeoutMs`, unless there is work. The thread has left its epoch. */
   wait(timeoutMs: number): void {
     const rung = this.exports.beginSleep(ASLEEP_IN_WAIT);
-    if (this.#hasNothing()) this.exports.sleepUntilRung(rung, timeoutMs);
-    this.exports.endSleep();
+    const woken = this.#hasNothing() && this.exports.sleepUntilRung(rung, timeoutMs) !== 0;
+    this.endSleep(woken);
   }
 
   /** Whether there is nothing to do, in which case that counts as a sleep. */
   #hasNothing(): boolean {
     if (this.exports.hasWork() || this.hasMail()) return false;
-    this.u64[this.#sleeps]!++;
+    this.u64[this.#counters + COUNT_SLEEPS]!++;
     return true;
   }
 
-  /** Whether the control side has posted something since `takeMail`. */
+  /** Whether the control side wants something: that its message is read, or that this thread stands still. */
   hasMail(): boolean {
     return Atomics.load(this.i32, (this.#self + Thread.mail) >> 2) !== 0;
   }
 
-  /** Notes that the mail is being read; do so before reading it. */
+  /** Stands still for as long as the control side wants it. Nothing is in hand. */
+  halt(): void {
+    const [mail, sleeping] = [(this.#self + Thread.mail) >> 2, (this.#self + Thread.sleeping) >> 2];
+    for (let is = Atomics.load(this.i32, mail); is & MAIL_HALT; is = Atomics.load(this.i32, mail)) {
+      Atomics.store(this.i32, sleeping, HALTED);
+      Atomics.notify(this.i32, sleeping);
+      Atomics.wait(this.i32, mail, is);
+    }
+    Atomics.store(this.i32, sleeping, AWAKE);
+  }
+
+  /** Notes that the message is being read; do so before reading it. */
   takeMail(): void {
-    Atomics.store(this.i32, (this.#self + Thread.mail) >> 2, 0);
+    Atomics.and(this.i32, (this.#self + Thread.mail) >> 2, ~MAIL_MESSAGE);
   }
 
   /** Threads that sleep in `poll()` and that this thread has given work since the last call, bit by number. */

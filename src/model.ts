@@ -57,10 +57,29 @@ export interface ThreadRow {
   number: number;
   role: 'datapath' | 'handler';
   ports: string[];
+  /** Share of a recent second in which it had work. */
+  load: number;
   batches: number;
   packets: number;
+  packetsPerBatch: number;
   /** How often it went to sleep for want of work. */
   sleeps: number;
+  /** How often work woke it. */
+  wakeUps: number;
+  /** How often it died and was started anew. */
+  restarts: number;
+  /** Where its time goes. */
+  stages: StageRow[];
+}
+
+/** What a stage costs a thread, from the batches that were timed. */
+export interface StageRow {
+  stage: string;
+  /** Of the batches that were timed. */
+  packets: number;
+  nsPerPacket: number;
+  /** At the processor's frequency as measured when it was first asked for. */
+  cyclesPerPacket: number;
 }
 
 /** Drops by reason, and everything else that is counted. */
@@ -76,6 +95,11 @@ export interface MemoryRow {
   bytes: number;
   records: number;
   recordBytes: number;
+  /** Records in use, and at most how many ever were; absent: nobody counts. */
+  used?: number;
+  mostUsed?: number;
+  /** Bytes on pages that were ever touched, and so take up memory; absent: the system cannot be asked. */
+  touchedBytes?: number;
 }
 
 /** Where NORMAL has learned an address to be. */
@@ -125,6 +149,42 @@ export interface Summary {
   upcalls: number;
 }
 
+/** A second of a running switch, as `heddle top` shows it; rates are per second of the switch clock. */
+export interface TopRow {
+  name: string;
+  durationMs: number;
+  threads: TopThread[];
+  ports: TopPort[];
+  megaflows: number;
+  packetsForwardedPerSecond: number;
+  upcallsPerSecond: number;
+  /** By reason. */
+  droppedPerSecond: Record<string, number>;
+}
+
+export interface TopThread {
+  number: number;
+  role: 'datapath' | 'handler';
+  load: number;
+  packetsPerSecond: number;
+  packetsPerBatch: number;
+  wakeUpsPerSecond: number;
+  /** All stages together, from the batches that were timed since the thread began. */
+  nsPerPacket: number;
+  restarts: number;
+}
+
+export interface TopPort {
+  number: number;
+  name: string;
+  state: PortRow['state'];
+  rxPacketsPerSecond: number;
+  rxBytesPerSecond: number;
+  txPacketsPerSecond: number;
+  txBytesPerSecond: number;
+  droppedPerSecond: number;
+}
+
 /** A running switch, asked from inside the process or through its control socket. */
 export interface SwitchControl {
   show<What extends keyof Shown>(what: What): Promise<Shown[What][]>;
@@ -146,6 +206,8 @@ export interface SwitchControl {
   addMirror(name: string, text: string): Promise<void>;
   removeMirror(name: string): Promise<void>;
   summary(): Summary;
+  /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
+  kill(thread: number): Promise<string[]>;
   /** Resolves when nothing more will happen by itself: with `threads: inline`; rejects when a thread fails. */
   readonly finished: Promise<void>;
   /** Sends what is queued, then closes every port. */

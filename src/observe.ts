@@ -5,6 +5,9 @@
 import { type Arena, regionAddress } from './arena.ts';
 import * as layout from './generated/layout.ts';
 import {
+  ARENA_MAP,
+  ArenaMap,
+  AWAKE,
   COPIES_DROPPED,
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
@@ -17,19 +20,33 @@ import {
   COUNT_RECEIVED,
   COUNT_SEGMENTED,
   COUNT_SLEEPS,
+  COUNT_THREAD_RESTARTS,
   COUNT_UPCALLS,
   COUNT_UPCALLS_HANDLED,
+  COUNT_WAKE_UPS,
   COUNTERS,
   DROP_REASONS,
   DROPPED,
   FLOW_COUNTERS_STRIDE,
-  FLOW_STRIDE,
   FlowCounters,
+  POOL_CACHE_STRIDE,
+  POOL_STRIDE,
+  POOLS,
   PORT_COUNTERS_STRIDE,
+  Pool,
+  PoolCache,
   PortCounters,
+  RING_CONSUMER,
+  RING_STRIDE,
+  STAGES,
+  STAGES_STRIDE,
+  StageTime,
+  SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
   Tally,
+  THREAD_STRIDE,
+  Thread,
 } from './generated/layout.ts';
 
 /** The names people see for drop reasons, by number. */
@@ -51,6 +68,8 @@ const NAMED: Record<string, number> = {
   upcalls: COUNT_UPCALLS,
   upcallsHandled: COUNT_UPCALLS_HANDLED,
   sleeps: COUNT_SLEEPS,
+  wakeUps: COUNT_WAKE_UPS,
+  threadRestarts: COUNT_THREAD_RESTARTS,
   segmented: COUNT_SEGMENTED,
   joined: COUNT_JOINED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
@@ -68,12 +87,30 @@ export interface Totals {
   upcalls: number;
   upcallsHandled: number;
   sleeps: number;
+  /** Out of sleeps, by work that came. */
+  wakeUps: number;
+  /** How often the thread died and was started anew. */
+  threadRestarts: number;
   segmented: number;
   joined: number;
   checksumsCompleted: number;
   /** By reason, only those that occurred. */
   dropped: Record<string, number>;
   copiesDropped: Record<string, number>;
+}
+
+/** What a thread is about. */
+export interface ThreadState {
+  isAwake: boolean;
+  /** When its last round began, on the switch clock. */
+  roundMs: number;
+  /** When it started, and for how long it has had work since. */
+  startedMs: number;
+  busyMs: number;
+  /** Share of a recent second in which it had work. */
+  load: number;
+  /** By the numbers STAGE_…, of the batches that were timed. */
+  stages: { packets: number; ns: number }[];
 }
 
 export interface PortTotals {
@@ -104,12 +141,14 @@ export class Observer {
   readonly #u64: BigUint64Array;
   readonly #f64: Float64Array;
   readonly #u32: Uint32Array;
+  readonly #f32: Float32Array;
 
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#u64 = new BigUint64Array(arena.memory.buffer);
     this.#f64 = new Float64Array(arena.memory.buffer);
     this.#u32 = new Uint32Array(arena.memory.buffer);
+    this.#f32 = new Float32Array(arena.memory.buffer);
   }
 
   /** Of one thread, or summed over all. */
@@ -127,6 +166,23 @@ export class Observer {
       ...(named as unknown as Totals),
       dropped: byReason(DROPPED),
       copiesDropped: byReason(COPIES_DROPPED),
+    };
+  }
+
+  thread(thread: number): ThreadState {
+    const at = regionAddress(this.#arena, 'threads') + thread * THREAD_STRIDE;
+    const stages = regionAddress(this.#arena, 'stages') + thread * STAGES_STRIDE;
+    const f64 = (address: number) => this.#f64[address >> 3]!;
+    return {
+      isAwake: this.#u32[(at + Thread.sleeping) >> 2] === AWAKE,
+      roundMs: f64(at + Thread.nowMs),
+      startedMs: f64(at + Thread.startedMs),
+      busyMs: f64(at + Thread.busyMs),
+      load: this.#f32[(at + Thread.load) >> 2]!,
+      stages: Array.from({ length: STAGES }, (_, stage) => ({
+        packets: f64(stages + stage * StageTime.size + StageTime.packets),
+        ns: f64(stages + stage * StageTime.size + StageTime.ns),
+      })),
     };
   }
 
@@ -163,6 +219,38 @@ export class Observer {
     return totals;
   }
 
+  /**
+   * How many numbers of a pool are in use, and an upper bound of how many ever were: what threads keep at hand
+   * counts as used there.
+   */
+  pool(pool: number): { used: number; mostUsed: number } {
+    const at = (regionAddress(this.#arena, 'pools') + pool * POOL_STRIDE) >> 2;
+    const caches = regionAddress(this.#arena, 'poolCaches');
+    const atHand = this.#threads().reduce((sum, thread) => {
+      const cache = caches + (thread * POOLS + pool) * POOL_CACHE_STRIDE;
+      return sum + this.#u32[(cache + PoolCache.count) >> 2]!;
+    }, 0);
+    const numbers = this.#u32[at + (Pool.numbers >> 2)]!;
+    return {
+      used: numbers - this.#u32[at + (Pool.free >> 2)]! - atHand,
+      mostUsed: numbers - this.#u32[at + (Pool.least >> 2)]!,
+    };
+  }
+
+  /** How many masks there are flows for. */
+  masks(): number {
+    return this.#flowsByMask().filter((flows) => flows > 0).length;
+  }
+
+  /** How many rings have something in them. */
+  busyRings(): number {
+    const at = regionAddress(this.#arena, 'rings');
+    const { threads } = this.#arena.limits;
+    return Array.from({ length: threads * threads }, (_, i) => (at + i * RING_STRIDE) >> 2).filter(
+      (ring) => this.#u32[ring] !== this.#u32[ring + (RING_CONSUMER >> 2)],
+    ).length;
+  }
+
   /** What a tally has counted, ever. */
   tally(tally: number): TallyTotals {
     const at = regionAddress(this.#arena, 'tallies');
@@ -175,12 +263,15 @@ export class Observer {
     return totals;
   }
 
-  /** How many flows are installed. */
+  /** How many flows are installed. Their records are left alone: most were never touched. */
   liveFlows(): number {
-    const flows = regionAddress(this.#arena, 'flows');
-    let live = 0;
-    for (let i = 0; i < this.#arena.limits.flows; i++) live += this.#u32[(flows + i * FLOW_STRIDE) >> 2]! & 1;
-    return live;
+    return this.#flowsByMask().reduce((sum, flows) => sum + flows, 0);
+  }
+
+  #flowsByMask(): number[] {
+    const at = regionAddress(this.#arena, 'subtables');
+    const count = this.#u32[(ARENA_MAP + ArenaMap.subtableCount) >> 2]!;
+    return Array.from({ length: count }, (_, i) => this.#u32[(at + i * SUBTABLE_STRIDE) >> 2]!);
   }
 
   #threads(): number[] {

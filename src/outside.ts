@@ -1,11 +1,15 @@
 /**
  * What the control side, which is no thread of the arena, does there: ports that come and go, who mirrors them,
- * the areas that their queues share with the kernel, and the sign that a thread has mail.
+ * the areas that their queues share with the kernel, the sign that a thread has mail, and the one that it is to
+ * stand still.
  */
 import { type Arena, regionAddress } from './arena.ts';
 import {
   ASLEEP_IN_POLL,
   ASLEEP_IN_WAIT,
+  AWAKE,
+  MAIL_HALT,
+  MAIL_MESSAGE,
   PORT_DOWN,
   PORT_NONE,
   PORT_SENDERS,
@@ -134,17 +138,62 @@ export class QueueAreas {
 }
 
 /**
- * Tells thread `thread` that there is mail for it.
+ * Tells thread `thread` that there is a message for it.
  * True when it sleeps in `poll()`: then its doorbell must be rung as well.
  */
 export function noteMail(arena: Arena, thread: number): boolean {
   const i32 = new Int32Array(arena.memory.buffer);
-  const at = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
-  Atomics.store(i32, (at + Thread.mail) >> 2, 1);
-  const sleeping = Atomics.load(i32, (at + Thread.sleeping) >> 2);
+  Atomics.or(i32, mailOf(arena, thread), MAIL_MESSAGE);
+  return wake(arena, thread);
+}
+
+/** Wakes a thread that waits. True when it sleeps in `poll()`: then its doorbell must be rung. */
+function wake(arena: Arena, thread: number): boolean {
+  const i32 = new Int32Array(arena.memory.buffer);
+  const sleeping = Atomics.load(i32, threadWord(arena, thread, Thread.sleeping));
   if (sleeping === ASLEEP_IN_WAIT) {
-    Atomics.add(i32, (at + Thread.rung) >> 2, 1);
-    Atomics.notify(i32, (at + Thread.rung) >> 2);
+    const rung = threadWord(arena, thread, Thread.rung);
+    Atomics.add(i32, rung, 1);
+    Atomics.notify(i32, rung);
   }
   return sleeping === ASLEEP_IN_POLL;
 }
+
+/**
+ * Makes threads stand still between two of their rounds, or asleep, and blocks until they do. False when that
+ * takes longer than `withinMs`; `resume` ends it in either case.
+ */
+export function halt(arena: Arena, threads: readonly number[], withinMs: number): boolean {
+  const i32 = new Int32Array(arena.memory.buffer);
+  const endMs = performance.now() + withinMs;
+  for (const thread of threads) Atomics.or(i32, mailOf(arena, thread), MAIL_HALT);
+  return threads.every((thread) => {
+    const sleeping = threadWord(arena, thread, Thread.sleeping);
+    // One that goes to sleep meanwhile finds that it is to stand still, and says so.
+    while (Atomics.load(i32, sleeping) === AWAKE) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) return false;
+      Atomics.wait(i32, sleeping, AWAKE, leftMs);
+    }
+    return true;
+  });
+}
+
+/**
+ * Lets them go on, and wakes those that sleep: whoever should have done so may have died before. Returns those
+ * that sleep in `poll()`, whose doorbells must be rung.
+ */
+export function resume(arena: Arena, threads: readonly number[]): number[] {
+  const i32 = new Int32Array(arena.memory.buffer);
+  for (const thread of threads) {
+    Atomics.and(i32, mailOf(arena, thread), ~MAIL_HALT);
+    Atomics.notify(i32, mailOf(arena, thread));
+  }
+  return threads.filter((thread) => wake(arena, thread));
+}
+
+function threadWord(arena: Arena, thread: number, field: number): number {
+  return (regionAddress(arena, 'threads') + thread * THREAD_STRIDE + field) >> 2;
+}
+
+const mailOf = (arena: Arena, thread: number): number => threadWord(arena, thread, Thread.mail);

@@ -84,6 +84,16 @@ export function supersede(flow: Flow, heir: Flow): void {
   atomic.store<u32>(placeOf(flow), flowNumber(heir) + 1);
 }
 
+/** The first flow of a slot, for whoever goes over all flows; number + 1, 0 none. */
+export function firstIn(bucket: u32, slot: u32): u32 {
+  return load<u32>(slotAt(bucket, slot));
+}
+
+/** Makes the tags of a bucket fit its slots: whoever was changing it may not have come to that. */
+export function renewTags(bucket: u32): void {
+  for (let slot: u32 = 0; slot < BUCKET_SLOTS; slot++) setTag(bucket, slot);
+}
+
 /** Address of the word that leads to `flow`. */
 function placeOf(flow: Flow): usize {
   const number = flowNumber(flow) + 1;

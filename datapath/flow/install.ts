@@ -10,6 +10,7 @@ import { advance, currentEpoch } from '../memory/epoch';
 import { acquire, release } from '../memory/lock';
 import { give, POOL_BLOCKS, POOL_FLOWS, take } from '../memory/pool';
 import { self } from '../memory/thread';
+import { BUCKET_SLOTS, firstIn } from './buckets';
 import { find, link, relink, subtableFor, unlink } from './classifier';
 import {
   BLOCK_LINK,
@@ -165,6 +166,15 @@ function retire(number: u32): void {
   if (self.retiredTail == 0) self.retiredHead = number + 1;
   else upkeepAt(self.retiredTail - 1).nextRetired = number + 1;
   self.retiredTail = number + 1;
+}
+
+/** Hides every live flow: the handler that knew what they are for has died, and this is the next one. */
+export function removeAll(): void {
+  for (let bucket: u32 = 0; bucket < map.bucketCount; bucket++) {
+    for (let slot: u32 = 0; slot < BUCKET_SLOTS; slot++) {
+      for (let first = firstIn(bucket, slot); first != 0; first = firstIn(bucket, slot)) remove(first - 1);
+    }
+  }
 }
 
 /** Gives back the flows that this thread retired at least two epochs ago. */

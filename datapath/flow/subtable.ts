@@ -56,6 +56,14 @@ export function countOut(i: u32): void {
   subtable.emptyEpoch = currentEpoch(); // read after the store: who saw a flow here entered in it or before
 }
 
+/** Says that all subtables are empty, while all threads stand still; then each flow is counted in again. */
+export function emptySubtables(): void {
+  for (let i: u32 = 0; i < map.subtableCount; i++) {
+    subtableAt(i).flows = 0;
+    subtableAt(i).emptyEpoch = currentEpoch();
+  }
+}
+
 /** Whether a subtable may take another mask. Under the lock. */
 export function isFree(i: u32): bool {
   const subtable = subtableAt(i);

@@ -39,6 +39,7 @@ export class ArenaMap {
   poolCaches: usize;
   frameRecords: usize;
   queues: usize;
+  stages: usize;
   frames: usize;
   largeFrames: usize;
 

@@ -8,7 +8,10 @@
  *     4  sleep while `rung` is as noted            in poll: bit in wakeMask
  *
  * Both do their first before their second, sequentially consistent, so one of the two sees the other. Work is
- * frames in a ring to the thread, or `mail`, which the control side sets and the thread clears.
+ * frames in a ring to the thread, or `mail`, which the control side sets and the thread clears: MAIL_MESSAGE when
+ * its TypeScript has something to read, MAIL_HALT while it is to stand still between two rounds. It then says so
+ * in `sleeping` and waits on `mail` until that bit is gone. A thread that is not awake touches nothing of the
+ * arena but its doorbell and its sight of the rings.
  *
  * A thread that waits on `rung` noted it before it looked for work, so that a ring in between does not let it
  * sleep. A thread in `poll()` is woken by its eventfd, which takes a system call: the module notes it in

@@ -15,3 +15,8 @@ export function release(lock: usize): void {
   assert(load<u32>(lock) == self.number + 1, 'a lock is released by who does not hold it');
   atomic.store<u32>(lock, 0);
 }
+
+/** Releases a lock if `thread`, which is dead, holds it; whether it did. */
+export function releaseAfter(lock: usize, thread: u32): bool {
+  return atomic.cmpxchg<u32>(lock, thread + 1, 0) == thread + 1;
+}

@@ -8,17 +8,23 @@
  * full does it move half a cache under the pool's lock. So at most 128 numbers a thread are out of reach
  * of the others: a pool must be larger than that times the threads.
  *
- * Cache: read and written by its thread alone. Stack and `free`: by whoever holds `lock`. `stack` is written
- * once, before any thread attaches.
+ * Cache: read and written by its thread alone. Stack, `free` and `least`: by whoever holds `lock`. `stack` and
+ * `numbers` are written once, before any thread attaches.
+ *
+ * What the lock protects is right at every moment: only the numbers below `free` count. So a lock that a dead
+ * thread left can be released at once; the numbers on their way between stack and cache are missing then,
+ * until the pool is made anew from what its records say, while all threads stand still (reclaim.ts).
  */
 import { map, NONE } from './arena';
-import { acquire, release } from './lock';
+import { acquire, release, releaseAfter } from './lock';
 
 @unmanaged
 export class Pool {
   lock: u32;
   free: u32; // numbers on the stack
   stack: usize; // u32 each
+  numbers: u32; // all there are
+  least: u32; // the fewest that were ever on the stack
 }
 
 @unmanaged
@@ -70,6 +76,7 @@ function refill(thread: u32, pool: u32, cache: PoolCache): bool {
   acquire(changetype<usize>(p), thread);
   const n = min<u32>(p.free, POOL_CACHE / 2);
   p.free -= n;
+  p.least = min<u32>(p.least, p.free);
   memory.copy(slot(cache, 0), p.stack + ((<usize>p.free) << 2), (<usize>n) << 2);
   release(changetype<usize>(p));
   cache.count = n;
@@ -84,4 +91,58 @@ function spill(thread: u32, pool: u32, cache: PoolCache): void {
   memory.copy(p.stack + ((<usize>p.free) << 2), slot(cache, cache.count), (<usize>n) << 2);
   p.free += n;
   release(changetype<usize>(p));
+}
+
+/** How many numbers `pool` has. */
+export function poolSize(pool: u32): u32 {
+  return poolAt(pool).numbers;
+}
+
+/** Releases the pool's lock if `thread`, which is dead, holds it; whether it did. */
+export function releasePool(pool: u32, thread: u32): bool {
+  return releaseAfter(changetype<usize>(poolAt(pool)), thread);
+}
+
+/**
+ * Makes a pool anew while all threads stand still: every number is free, except those that are kept before
+ * `endRenewal`. Until then the stack is a list of marks, the highest number's first. Returns how many were free.
+ */
+export function beginRenewal(pool: u32): u32 {
+  const p = poolAt(pool);
+  let free = p.free;
+  for (let thread: u32 = 0; thread < map.threadCount; thread++) {
+    const cache = cacheAt(thread, pool);
+    free += cache.count;
+    cache.count = 0;
+  }
+  memory.fill(p.stack, 0, (<usize>p.numbers) << 2);
+  return free;
+}
+
+function mark(pool: u32, number: u32): usize {
+  const p = poolAt(pool);
+  return p.stack + ((<usize>(p.numbers - 1 - number)) << 2);
+}
+
+/** Says of a number, between `beginRenewal` and `endRenewal`, that it is in use. */
+export function keep(pool: u32, number: u32): void {
+  store<u32>(mark(pool, number), 1);
+}
+
+/** Whether `keep` was said of a number. */
+export function isKept(pool: u32, number: u32): bool {
+  return load<u32>(mark(pool, number)) != 0;
+}
+
+/** Puts all that was not kept on the stack, the lowest on top. Returns how many that is. */
+export function endRenewal(pool: u32): u32 {
+  const p = poolAt(pool);
+  let free: u32 = 0;
+  for (let i: u32 = 0; i < p.numbers; i++) {
+    if (load<u32>(p.stack + ((<usize>i) << 2)) != 0) continue;
+    store<u32>(p.stack + ((<usize>free) << 2), p.numbers - 1 - i);
+    free++;
+  }
+  p.free = free;
+  return free;
 }

@@ -28,7 +28,7 @@ class RingConsumer {
 
 export const RING_SLOTS: u32 = 1024;
 export const RING_STRIDE: u32 = 4224; // two lines and the slots
-const CONSUMER: usize = 64;
+export const RING_CONSUMER: usize = 64; // where line 1 is
 const SLOTS: usize = 128;
 
 /** The ring through which `from` sends to `to`. */
@@ -37,14 +37,14 @@ export function ringBetween(from: u32, to: u32): Ring {
 }
 
 function consumer(ring: Ring): RingConsumer {
-  return changetype<RingConsumer>(changetype<usize>(ring) + CONSUMER);
+  return changetype<RingConsumer>(changetype<usize>(ring) + RING_CONSUMER);
 }
 
 /** Puts one value; false when the ring is full. Producer only. */
 export function put(ring: Ring, value: u32): bool {
   const head = ring.head;
   if (head - ring.tailSeen == RING_SLOTS) {
-    ring.tailSeen = atomic.load<u32>(changetype<usize>(ring) + CONSUMER);
+    ring.tailSeen = atomic.load<u32>(changetype<usize>(ring) + RING_CONSUMER);
     if (head - ring.tailSeen == RING_SLOTS) return false;
   }
   store<u32>(changetype<usize>(ring) + SLOTS + ((<usize>(head & (RING_SLOTS - 1))) << 2), value);
@@ -57,6 +57,24 @@ export function available(ring: Ring): u32 {
   const c = consumer(ring);
   if (c.headSeen == c.tail) c.headSeen = atomic.load<u32>(changetype<usize>(ring));
   return c.headSeen - c.tail;
+}
+
+/** How many values are in the ring; for whoever looks while both sides stand still. */
+export function waiting(ring: Ring): u32 {
+  return ring.head - consumer(ring).tail;
+}
+
+/** The value behind the `i` oldest ones; likewise. */
+export function peek(ring: Ring, i: u32): u32 {
+  const at = (consumer(ring).tail + i) & (RING_SLOTS - 1);
+  return load<u32>(changetype<usize>(ring) + SLOTS + ((<usize>at) << 2));
+}
+
+/** Forgets what is in the ring, of which this thread is both sides. */
+export function clear(ring: Ring): void {
+  consumer(ring).headSeen = ring.head;
+  ring.tailSeen = ring.head;
+  atomic.store<u32>(changetype<usize>(consumer(ring)), ring.head);
 }
 
 /** Takes the oldest value. Consumer only, and only when `available` said that there is one. */

@@ -13,6 +13,10 @@
  * the thread before it wrote, because the ring's index was stored after that (ring.ts). `base` is written
  * once, before any thread attaches.
  *
+ * `holder` says who that is, for whoever tidies up after a thread that died (reclaim.ts); what a thread has
+ * lent to the kernel is still its own there. A thread writes it right after it has got the frame and right before
+ * it lets go of it: what is between two holders is nobody's.
+ *
  * `l3` to `shape` are what the parser found (parse.ts). Whatever changes the frame afterwards keeps them
  * right, or forgets them when it cannot: so a header that they name is there, whole.
  *
@@ -22,6 +26,7 @@
  */
 import { map, NONE } from '../memory/arena';
 import { give, POOL_FRAMES, POOL_LARGE_FRAMES, take } from '../memory/pool';
+import { get, put, Ring, ringBetween } from '../memory/ring';
 import { self } from '../memory/thread';
 
 @unmanaged
@@ -43,10 +48,15 @@ export class Frame {
   checksumOffset: u16; // offset from checksumStart
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
   rounds: u8; // how often it has gone round (recirculate.ts)
+  holder: u16; // HELD_…
   recirculation: u32; // when it has gone round: its key's
   punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
   puntLength: u32; // FRAME_PUNT: its length before it was cut short
 }
+
+export const HELD_BY_NOBODY: u16 = 0; // free
+export const HELD_BY_RING: u16 = 1;
+export const HELD_BY_THREAD: u16 = 0x100; // + number of the thread
 
 export const FRAME_RECORD: u32 = 64;
 export const FRAME_SIZE: u32 = 2048;
@@ -84,6 +94,27 @@ export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
 }
 
+/** This thread has got the frame from elsewhere. */
+export function hold(frame: Frame): void {
+  frame.holder = HELD_BY_THREAD + <u16>self.number;
+}
+
+/** Passes a frame on to thread `to`; false when the ring there is full: then it stays this thread's. */
+export function passFrame(number: u32, to: u32): bool {
+  const frame = frameAt(number);
+  frame.holder = HELD_BY_RING;
+  if (put(ringBetween(self.number, to), number)) return true;
+  hold(frame);
+  return false;
+}
+
+/** Takes the oldest frame from a ring to this thread, in which there is one. */
+export function receiveFrame(ring: Ring): u32 {
+  const number = get(ring);
+  hold(frameAt(number));
+  return number;
+}
+
 /** Forgets what the parser found. */
 export function forgetHeaders(frame: Frame): void {
   store<u64>(changetype<usize>(frame), 0, offsetof<Frame>('l3'));
@@ -107,8 +138,9 @@ export function moveStart(frame: Frame, data: usize): void {
   if (frame.checksum == CHECKSUM_PARTIAL) frame.checksumStart += by;
 }
 
-/** Makes the frame empty: no data, full headroom, no offloads. */
+/** Makes the frame this thread's and empty: no data, full headroom, no offloads. */
 function clear(frame: Frame): void {
+  hold(frame);
   frame.data = frame.base + FRAME_HEADROOM;
   frame.length = 0;
   makePlain(frame);
@@ -126,6 +158,7 @@ export function takeFrame(length: u32): u32 {
 }
 
 export function giveFrame(number: u32): void {
+  frameAt(number).holder = HELD_BY_NOBODY;
   if (number < map.frameCount) give(self.number, POOL_FRAMES, number);
   else give(self.number, POOL_LARGE_FRAMES, number - map.frameCount);
 }

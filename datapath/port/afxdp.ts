@@ -28,6 +28,7 @@ import {
   Frame,
   frameAt,
   giveFrame,
+  hold,
   makePlain,
 } from '../packet/frame';
 import { VLAN_TAG } from '../packet/headers';
@@ -109,6 +110,7 @@ function fill(queue: XdpQueue): void {
   for (; given < room; given++) {
     const number = take(self.number, POOL_FRAMES);
     if (number == NONE) break;
+    hold(frameAt(number));
     const slot = queue.fillDescriptors + ((<usize>((producer + given) & (queue.entries - 1))) << 3);
     store<u64>(slot, <u64>number * FRAME_SIZE);
     flipHeld(queue, number);
@@ -206,7 +208,7 @@ export function xdpBacklog(queue: XdpQueue): u32 {
   return load<u32>(queue.txProducer) - atomic.load<u32>(queue.txConsumer);
 }
 
-/** Takes back every frame that the kernel had: the socket is closed, or a thread died over it. */
+/** Takes back every frame that the kernel had: the socket is closed. */
 export function xdpRelease(queue: XdpQueue): void {
   for (let first: u32 = 0; first < map.frameCount; first += 32) {
     const word = heldWord(queue, first);

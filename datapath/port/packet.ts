@@ -240,7 +240,7 @@ function finish(queue: PacketQueue, port: u32): void {
   queue.sent = 0;
 }
 
-/** Takes back the frames that wait to be received into: the port is closing, or a thread died over it. */
+/** Takes back the frames that wait to be received into: the port is closing. */
 export function packetDisarm(queue: PacketQueue): void {
   while (queue.armed != 0) {
     queue.armed--;

@@ -75,8 +75,12 @@ export const TRANSMIT_SLOTS: u32 = 511;
 export const TRANSMIT_STRIDE: u32 = 2048;
 
 export function transmitQueue(port: u32): TransmitQueue {
+  return transmitQueueOf(self.number, port);
+}
+
+export function transmitQueueOf(thread: u32, port: u32): TransmitQueue {
   return changetype<TransmitQueue>(
-    map.transmitQueues + <usize>((self.number * map.portCount + port) * TRANSMIT_STRIDE),
+    map.transmitQueues + <usize>((thread * map.portCount + port) * TRANSMIT_STRIDE),
   );
 }
 

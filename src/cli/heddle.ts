@@ -30,9 +30,19 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./show.ts')).showCommand(),
   },
   {
+    name: 'top',
+    summary: 'watch a running switch',
+    load: async () => (await import('./top.ts')).topCommand(),
+  },
+  {
     name: 'flows',
     summary: 'list or change the flows of a running switch',
     load: async () => (await import('./flows.ts')).flowsCommand(),
+  },
+  {
+    name: 'thread',
+    summary: 'kill a thread of a running switch, as a drill',
+    load: async () => (await import('./thread.ts')).threadCommand(),
   },
   {
     name: 'port',

@@ -470,11 +470,13 @@ export class Ports {
     });
   }
 
-  /** The successor of thread `thread` drives its queues. */
+  /** The successor of thread `thread` drives its queues; what was going down when it died goes down first. */
   resume(thread: number): void {
-    for (const { config, threads, link, reason } of this.#on(thread)) {
-      if (reason === '') this.#table.open(config.number, threads, link.maxLength);
-    }
+    void this.#change(async () => {
+      for (const { config, threads, link, reason } of this.#on(thread)) {
+        if (reason === '') this.#table.open(config.number, threads, link.maxLength);
+      }
+    });
   }
 
   #on(thread: number): Entry[] {

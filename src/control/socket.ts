@@ -6,6 +6,7 @@
  *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
  *     → {"command":"port","action":"remove","name":"web"}    ← {"result":[]}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
+ *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
  *     → anything else                                        ← {"error":"…","name":"Error"}
  *
@@ -33,6 +34,7 @@ export type Request =
   | { command: 'port' | 'mirror'; action: 'remove'; name: string }
   | { command: 'capture'; name: string; port: string; file: string }
   | { command: 'summary' }
+  | { command: 'kill'; thread: number }
   | { command: 'ping' };
 
 /** Who answers: the name of its socket, and its process. */
@@ -44,7 +46,7 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'flows' | 'port' | 'mirror' | 'capture' }
+  : R extends { command: 'flows' | 'port' | 'mirror' | 'capture' | 'kill' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -200,6 +202,8 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
       return target.addCapture(request.name, request.port, request.file).then(() => []);
     case 'summary':
       return target.summary();
+    case 'kill':
+      return target.kill(request.thread);
     case 'ping':
       return { name, pid: process.pid } satisfies Pong;
   }
@@ -231,7 +235,7 @@ function parseRequest(text: string): Request {
   const expectText = (key: string, what: string) => {
     if (typeof request[key] !== 'string') throw new Error(`${key}: found none, expected ${what}`);
   };
-  expect('command', ['show', 'flows', 'port', 'mirror', 'capture', 'summary', 'ping']);
+  expect('command', ['show', 'flows', 'port', 'mirror', 'capture', 'summary', 'kill', 'ping']);
   if (request.command === 'show') expect('what', SHOWN);
   if (request.command === 'flows') {
     expect('action', FLOW_COMMANDS);

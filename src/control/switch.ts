@@ -5,11 +5,12 @@
 import { randomInt } from 'node:crypto';
 import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_SLOTS } from '../datapath.ts';
 import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
-import type { DriverSpec } from '../port/port.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
 import { type Config, parseMirror, parsePort } from './config.ts';
 import { Ports } from './ports.ts';
+import { recoveryLine } from './recovery.ts';
+import { memoryRows, threadRow } from './rows.ts';
 import { summaryOf } from './summary.ts';
 
 export { OpenError } from './ports.ts';
@@ -24,14 +25,7 @@ export async function openSwitch(config: Config, options: SwitchOptions = {}): P
   const arena = createArena(loadModule(), limitsOf(config, datapaths), hashSeed(config));
   const ports = await Ports.open(config, arena, datapaths);
   try {
-    const drivers = Array.from({ length: datapaths }, (_, thread) => ports.drivers(thread));
-    const engine = await startEngine(
-      config,
-      arena,
-      drivers,
-      { ...handlerOptions(config), ports: ports.names() },
-      options,
-    );
+    const engine = await startEngine(config, arena, ports, datapaths, options);
     ports.start(engine);
     return new Switch(config, arena, ports, engine);
   } catch (error) {
@@ -72,16 +66,20 @@ export function handlerOptions({ ports, flows, limits, macAgeingSeconds }: Confi
 async function startEngine(
   config: Config,
   arena: Arena,
-  drivers: DriverSpec[][],
-  handler: HandlerOptions,
+  ports: Ports,
+  datapaths: number,
   { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
 ): Promise<Engine> {
+  const handler = { ...handlerOptions(config), ports: ports.names() };
+  const drivers = Array.from({ length: datapaths }, (_, thread) => ports.drivers(thread));
   if (config.threads === 'inline') {
     const { Inline } = await import('../thread/inline.ts');
     return Inline.start(arena, drivers[0]!, handler, durationMs);
   }
   const { Threads } = await import('../thread/threads.ts');
-  return Threads.start(arena, drivers, handler);
+  return Threads.start(arena, drivers, handler, ports, (recovery) =>
+    console.error(`heddle: ${recoveryLine(recovery, ports.namesOn(recovery.thread))}`),
+  );
 }
 
 export class Switch implements SwitchControl {
@@ -119,13 +117,7 @@ export class Switch implements SwitchControl {
       case 'counters':
         return this.#counters();
       case 'memory':
-        return this.#arena.regions.map(({ name, address, records, recordBytes }) => ({
-          region: name,
-          address,
-          bytes: records * recordBytes,
-          records,
-          recordBytes,
-        }));
+        return memoryRows(this.#arena, this.#observer);
       default:
         return this.#engine.ask({ command: what });
     }
@@ -162,18 +154,9 @@ export class Switch implements SwitchControl {
   }
 
   #threads(): Shown['threads'][] {
-    const { threads } = this.#arena.limits;
-    return Array.from({ length: threads }, (_, thread) => {
-      const { batches, received, upcallsHandled, sleeps } = this.#observer.totals(thread);
-      return {
-        number: thread + 1,
-        role: thread === threads - 1 ? ('handler' as const) : ('datapath' as const),
-        ports: this.#ports.namesOn(thread),
-        batches,
-        packets: received + upcallsHandled,
-        sleeps,
-      };
-    });
+    return Array.from({ length: this.#arena.limits.threads }, (_, thread) =>
+      threadRow(this.#arena, this.#observer, thread, this.#ports.namesOn(thread)),
+    );
   }
 
   #counters(): Shown['counters'][] {
@@ -185,6 +168,15 @@ export class Switch implements SwitchControl {
       ...named('dropped.', dropped),
       ...named('copiesDropped.', copiesDropped),
     ];
+  }
+
+  async kill(thread: number): Promise<string[]> {
+    const { threads } = this.#arena.limits;
+    if (!(thread >= 1 && thread <= threads)) {
+      throw new Error(`thread: found ${thread}, expected a number from 1 to ${threads}`);
+    }
+    this.#engine.kill(thread - 1);
+    return [`thread ${thread} killed`];
   }
 
   /** Also when a thread has failed: the ports are closed whatever happens. */

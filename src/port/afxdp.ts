@@ -11,6 +11,7 @@ import {
   FRAME_SIZE,
   regionAddress,
   XDP_AREA,
+  XDP_HELD,
   XDP_QUEUE,
   XdpQueue,
 } from '../datapath.ts';
@@ -27,7 +28,7 @@ import {
   type XdpSocket,
   xdpStatistics,
 } from '../sys/xdp.ts';
-import { PacketSender, tellHostAddress } from './packet.ts';
+import { PacketSender, writeRecord } from './packet.ts';
 import type { DriverSpec, Opening, OpenQueue, Port, PortBasics, PortContext, PortType } from './port.ts';
 
 interface AfxdpOptions extends PortBasics {
@@ -107,7 +108,7 @@ class AfxdpOpening implements Opening {
     let packets: number | undefined;
     try {
       writeQueue(arena, area, rings, this.#fillTargets[i]!);
-      tellHostAddress(arena, area);
+      writeRecord(arena, area);
       packets = openPacketSocket(index, false);
       setSocket(this.#map, queue, fd);
     } catch (error) {
@@ -186,6 +187,8 @@ function attach(interfaceIndex: number, mode: AfxdpOptions['mode'], map: number)
 
 function writeQueue(arena: Arena, area: number, rings: Omit<XdpSocket, 'fd'>, fillTarget: number): void {
   const { rx, tx, fill, completion } = rings;
+  // What a thread that died over the queue had lent to the kernel is taken back by itself.
+  new Uint8Array(arena.memory.buffer, area + XDP_HELD, Math.ceil(arena.limits.frames / 8)).fill(0);
   const u32 = new Uint32Array(arena.memory.buffer);
   const set = (field: number, value: number) => {
     u32[(area + XDP_QUEUE + field) >> 2] = value;
@@ -235,8 +238,6 @@ class AfxdpPort implements Port {
     this.descriptors = [fd];
     this.#queue = area + XDP_QUEUE;
     if (sender !== undefined) this.#sender = new PacketSender(datapath, number, sender, area);
-    // Whoever drove the queue before may have died over it; its socket is closed.
-    datapath.exports.xdpRelease(this.#queue);
   }
 
   poll(nowMs: number): number {

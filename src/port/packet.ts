@@ -63,7 +63,7 @@ class PacketOpening implements Opening {
   openQueue(queue: number): OpenQueue {
     const { number, queues } = this.#options;
     const area = this.#areas[queue]!;
-    tellHostAddress(this.#context.arena, area);
+    writeRecord(this.#context.arena, area);
     const fd = openPacketSocket(this.#interfaceIndex, true);
     try {
       if (queues > 1) this.#group = joinFanout(fd, this.#group);
@@ -94,11 +94,15 @@ class PacketOpening implements Opening {
   }
 }
 
-/** Tells the module where the arena is in the process, for the addresses in its messages. */
-export function tellHostAddress({ memory }: Arena, area: number): void {
-  new BigUint64Array(memory.buffer)[(area + PACKET_QUEUE + PacketQueue.host) >> 3] = hostAddress(
-    new Uint8Array(memory.buffer),
-  );
+/**
+ * Makes the record of a queue as new, and tells the module where the arena is in the process, for the addresses in
+ * its messages. A thread that died over the queue has left it as it was; its frames are taken back by themselves.
+ */
+export function writeRecord({ memory }: Arena, area: number): void {
+  const record = area + PACKET_QUEUE;
+  const host = hostAddress(new Uint8Array(memory.buffer));
+  new Uint8Array(memory.buffer, record, PacketQueue.size).fill(0);
+  new BigUint64Array(memory.buffer)[(record + PacketQueue.host) >> 3] = host;
 }
 
 /** Sends the frames queued for a port through a packet socket. */
@@ -150,8 +154,6 @@ class PacketPort implements Port {
     this.#queue = area + PACKET_QUEUE;
     this.#messages = hostAddress(datapath.u8) + BigInt(this.#queue + PACKET_RX);
     this.#sender = new PacketSender(datapath, number, fd, area);
-    // Whoever drove the queue before may have died over it.
-    datapath.exports.packetDisarm(this.#queue);
   }
 
   poll(): number {

@@ -19,7 +19,7 @@ import {
 import { ip, ipIn } from '../sys/ip.ts';
 import { hostAddress } from '../sys/packet.ts';
 import { openTapQueue, readFrame, writeFrame } from '../sys/tap.ts';
-import { tellHostAddress } from './packet.ts';
+import { writeRecord } from './packet.ts';
 import type {
   DriverSpec,
   Link,
@@ -75,7 +75,7 @@ class TapOpening implements Opening {
   openQueue(queue: number): OpenQueue {
     const { number, queues, device } = this.#options;
     const area = this.#areas[queue]!;
-    tellHostAddress(this.#context.arena, area);
+    writeRecord(this.#context.arena, area);
     const fd = openTapQueue(device, queues > 1);
     try {
       if (!this.#isSetUp) setUp(this.#options);
@@ -135,8 +135,6 @@ class TapPort implements Port {
     this.descriptors = [fd];
     this.#queue = area + PACKET_QUEUE;
     this.#host = hostAddress(datapath.u8) + BigInt(this.#queue);
-    // Whoever drove the queue before may have died over it.
-    datapath.exports.packetDisarm(this.#queue);
   }
 
   poll(): number {

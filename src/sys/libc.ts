@@ -38,6 +38,7 @@ export interface Libc {
   readv(fd: number, vectors: Pointer, count: number): number;
   writev(fd: number, vectors: Pointer, count: number): number;
   ioctl(fd: number, request: number, argument: Pointer): number;
+  mincore(at: Pointer, length: number, pages: Uint8Array): number;
   if_nametoindex(name: string): number;
   syscall(number: number, a: number, b: Uint8Array, c: number): number;
   errno(): number;
@@ -62,6 +63,7 @@ const PROTOTYPES = {
   readv: 'intptr_t readv(int, void*, int)',
   writev: 'intptr_t writev(int, void*, int)',
   ioctl: 'int ioctl(int, ulong, void*)',
+  mincore: 'int mincore(void*, size_t, void*)',
   if_nametoindex: 'uint32_t if_nametoindex(const char*)',
   syscall: 'long syscall(long, long, void*, long)',
 } as const;

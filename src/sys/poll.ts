@@ -37,10 +37,11 @@ export class Poller {
     this.#address = libc().address(this.#fds);
   }
 
-  /** Sleeps until a descriptor is readable, the doorbell rings or `timeoutMs` pass. */
-  sleep(timeoutMs: number): void {
+  /** Sleeps until a descriptor is readable, the doorbell rings or `timeoutMs` pass; false when they have passed. */
+  sleep(timeoutMs: number): boolean {
     const count = this.#fds.length / POLLFD_SIZE;
     const ready = libc().poll(this.#address, count, Math.min(Math.ceil(timeoutMs), 0x7fffffff));
     if (ready > 0 && this.#fds.readInt16LE(6) !== 0) libc().read(this.#doorbell, this.#drained, 8);
+    return ready > 0;
   }
 }

@@ -20,6 +20,8 @@ export interface Engine {
   ring(thread: number): void;
   /** Resolves when nothing more will happen by itself; rejects when a thread fails. */
   readonly finished: Promise<void>;
+  /** Ends a thread at once, as a crash would; from 0. */
+  kill(thread: number): void;
   /** Sends on what is queued and ends. */
   stop(): Promise<void>;
 }

@@ -2,9 +2,11 @@
  * The role of a datapath thread: collect what other threads want sent through its queues, poll each queue, send.
  * The same code runs on a thread of its own and inline.
  */
-import type { Datapath } from '../datapath.ts';
+import { type Datapath, STAGE_RECEIVE, STAGE_TRANSMIT } from '../datapath.ts';
 import type { Port } from '../port/port.ts';
 
+/** One batch in so many is timed: its cost is lost among the others'. */
+const TIMED_EVERY = 64;
 /** A round collects at least a quarter of what a full ring holds (`collect`); so this many empty it. */
 const ROUNDS_TO_SETTLE = 4;
 
@@ -13,6 +15,8 @@ export class Forwarder {
   /** By port number, and in the order in which they are polled. */
   readonly #byNumber = new Map<number, Port>();
   #ports: Port[] = [];
+  /** Batches until the next one that is timed. */
+  #untilTimed = TIMED_EVERY;
   /** Those that are polled no more and have not been closed yet. */
   readonly #leaving = new Map<number, Port>();
   /** Which of the ports is polled next. */
@@ -57,13 +61,36 @@ export class Forwarder {
     let moved = this.finish(nowMs);
     for (let i = 0; i < this.#ports.length && !this.#datapath.isHeldUp(); i++) {
       this.#turn = (this.#turn + 1) % this.#ports.length;
-      const n = this.#ports[this.#turn]!.poll(nowMs);
-      if (n > 0) {
-        this.transmit(nowMs);
-        moved += n;
-      }
+      const port = this.#ports[this.#turn]!;
+      moved += this.#untilTimed > 0 ? this.#serve(port, nowMs) : this.#serveTimed(port, nowMs);
     }
     return moved;
+  }
+
+  /** Takes a batch in at `port` and sees it out. Returns how many frames it had. */
+  #serve(port: Port, nowMs: number): number {
+    const n = port.poll(nowMs);
+    if (n === 0) return 0;
+    this.transmit(nowMs);
+    this.#untilTimed--;
+    return n;
+  }
+
+  /** The same, with an eye on the clock. */
+  #serveTimed(port: Port, nowMs: number): number {
+    const datapath = this.#datapath;
+    const insideMs = datapath.insideMs;
+    datapath.timing = true;
+    const beganMs = performance.now();
+    const n = port.poll(nowMs);
+    const polledMs = performance.now();
+    datapath.timing = false;
+    if (n === 0) return 0;
+    this.transmit(nowMs);
+    datapath.noteStage(STAGE_TRANSMIT, n, performance.now() - polledMs);
+    datapath.noteStage(STAGE_RECEIVE, n, polledMs - beganMs - (datapath.insideMs - insideMs));
+    this.#untilTimed = TIMED_EVERY;
+    return n;
   }
 
   /** Sends what is there to be sent, and takes nothing in; returns how much there was to do. */

@@ -57,6 +57,10 @@ export class Inline implements Engine {
     return this.#handler.ask(request);
   }
 
+  kill(): void {
+    throw new Error('found threads: inline, expected threads that can be killed');
+  }
+
   async attach(_thread: number, driver: DriverSpec): Promise<void> {
     this.#forwarder.attach(driver.number, await createDriver(this.#datapath, driver));
   }

@@ -13,7 +13,10 @@ export interface ThreadData {
   doorbells: Doorbells;
   /** Requests come in here, each answered by one reply. */
   mail: MessagePort;
-  role: { name: 'datapath'; drivers: DriverSpec[] } | { name: 'handler'; options: HandlerOptions };
+  role:
+    | { name: 'datapath'; drivers: DriverSpec[] }
+    /** `journal`: what it is to do before it begins, in place of one that died. */
+    | { name: 'handler'; options: HandlerOptions; journal?: readonly HandlerRequest[] };
 }
 
 /**

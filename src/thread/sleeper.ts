@@ -49,8 +49,7 @@ export class Sleeper {
     if (!this.#poller) {
       this.#datapath.wait(timeoutMs);
     } else if (this.#datapath.beginPoll()) {
-      this.#poller.sleep(timeoutMs);
-      this.#datapath.endSleep();
+      this.#datapath.endSleep(this.#poller.sleep(timeoutMs));
     }
     this.#idleSinceMs = Number.NaN;
   }

@@ -1,152 +1,187 @@
-/** The switch on threads of its own: starts them, passes requests to them, ends them in order. */
-import { once } from 'node:events';
+/** The switch on threads of its own: starts them, passes requests to them, keeps them alive, ends them in order. */
 import { closeSync } from 'node:fs';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type Arena, noteMail } from '../datapath.ts';
+import type { Arena } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { hasLibc } from '../sys/libc.ts';
 import { openDoorbell, ringDoorbell } from '../sys/poll.ts';
+import { Journal } from '../upcall/journal.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom, clockOrigin } from './clock.ts';
-import { type Engine, errorFrom } from './engine.ts';
-import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+import type { Engine } from './engine.ts';
+import { Life, ThreadDied } from './life.ts';
+import type { ThreadData } from './messages.ts';
+import { type Recovery, Supervisor } from './supervisor.ts';
 
-class Thread {
-  readonly #worker: Worker;
-  readonly #mail: MessagePort;
-  readonly #number: number;
-  readonly #arena: Arena;
-  readonly #doorbell: number | undefined;
-  /** Requests are answered in order, so one waits for the one before. */
-  #last: Promise<unknown>;
-  /** Aborts when the thread dies; the reason is the error to tell. */
-  readonly #death = new AbortController();
-
-  constructor(data: Omit<ThreadData, 'mail'>) {
-    const { port1, port2 } = new MessageChannel();
-    this.#arena = data.arena;
-    this.#number = data.thread;
-    this.#doorbell = data.doorbells[data.thread];
-    this.#mail = port1;
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { ...data, mail: port2 },
-      transferList: [port2],
-      name: `${data.role.name} ${data.thread}`,
-    });
-    this.#worker.once('error', (error) =>
-      this.#death.abort(new Error(`thread ${data.thread}: ${error.message}`, { cause: error })),
-    );
-    this.#last = this.#reply();
-  }
-
-  /** Rejects when the thread dies. */
-  get died(): Promise<never> {
-    const { signal } = this.#death;
-    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-  }
-
-  /** Resolves when the thread goes round. */
-  get started(): Promise<unknown> {
-    return this.#last;
-  }
-
-  ask(request: ThreadRequest): Promise<HandlerReply> {
-    const reply = this.#last.then(() => {
-      const answered = this.#reply();
-      this.#mail.postMessage(request);
-      this.ring();
-      return answered;
-    });
-    this.#last = reply.catch(() => {});
-    return reply;
-  }
-
-  /** Wakes the thread if it sleeps, and has it look for mail. */
-  ring(): void {
-    if (noteMail(this.#arena, this.#number)) ringDoorbell(this.#doorbell!);
-  }
-
-  async #reply(): Promise<HandlerReply> {
-    const { signal } = this.#death;
-    const [message] = await once(this.#mail, 'message', { signal }).catch(() => {
-      throw signal.reason;
-    });
-    const reply = message as ThreadReply;
-    if ('error' in reply) throw errorFrom(reply.error);
-    return reply.ok;
-  }
-
-  async end(): Promise<void> {
-    this.#mail.close();
-    await this.#worker.terminate();
-  }
+/** What becomes of the ports of a datapath thread that died. */
+export interface Ports {
+  /** Frames for them are dropped, and counted, for the time being. */
+  suspend(thread: number): void;
+  /** Makes their queues anew; the kernel has no frames of the old ones any more. Returns what drives them. */
+  reopen(thread: number): DriverSpec[];
+  /** They are driven again. */
+  resume(thread: number): void;
 }
+
+const isPatient = ({ type }: DriverSpec): boolean => type === 'capture';
 
 export class Threads implements Engine {
   readonly nowMs: () => number;
   readonly finished: Promise<void>;
-  readonly #datapaths: Thread[];
-  readonly #handler: Thread;
+  readonly #common: Pick<ThreadData, 'arena' | 'clockOrigin' | 'doorbells'>;
+  readonly #options: HandlerOptions;
+  readonly #ports: Ports;
+  /** What the successors of dead datapath threads are to drive. */
+  readonly #drivers = new Map<number, DriverSpec[]>();
+  /** Threads that a pipe, read as a capture, may keep waiting for as long as it likes. */
+  readonly #patient = new Set<number>();
   readonly #doorbells: number[];
+  /** By number; the handler is the last. */
+  readonly #lives: Life[];
+  readonly #journal = new Journal();
+  readonly #supervisor: Supervisor;
+  #fail: (error: Error) => void = () => {};
 
-  private constructor(datapaths: Thread[], handler: Thread, doorbells: number[], nowMs: () => number) {
-    this.#datapaths = datapaths;
-    this.#handler = handler;
-    this.#doorbells = doorbells;
-    this.nowMs = nowMs;
-    this.finished = Promise.race(this.#all.map(({ died }) => died));
+  private constructor(
+    arena: Arena,
+    drivers: readonly DriverSpec[][],
+    options: HandlerOptions,
+    ports: Ports,
+    recovered: (recovery: Recovery) => void,
+  ) {
+    const origin = clockOrigin();
+    this.nowMs = clockFrom(origin);
+    this.#options = options;
+    this.#ports = ports;
+    this.#doorbells = hasLibc() ? Array.from({ length: arena.limits.threads }, openDoorbell) : [];
+    this.#common = { arena, clockOrigin: origin, doorbells: this.#doorbells };
+    this.#lives = [
+      ...drivers.map((mine, thread) => this.#begin(thread, { name: 'datapath', drivers: mine })),
+      this.#begin(drivers.length, { name: 'handler', options }),
+    ];
+    this.finished = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
     this.finished.catch(() => {});
+    this.#supervisor = new Supervisor(arena, {
+      mayHang: (thread) => this.#patient.has(thread),
+      clear: (thread) => {
+        ports.suspend(thread);
+        this.#drivers.set(thread, ports.reopen(thread));
+      },
+      restart: (thread) => this.#restart(thread),
+      end: (thread, cause) => this.#lives[thread]!.kill(cause),
+      ring: (threads) => {
+        for (const thread of threads) ringDoorbell(this.#doorbells[thread]!);
+      },
+      recovered,
+      giveUp: (error) => this.#fail(error),
+    });
   }
 
   /** Starts a datapath thread for each element of `drivers`, and the handler; resolves when all go round. */
-  static async start(arena: Arena, drivers: DriverSpec[][], options: HandlerOptions): Promise<Threads> {
-    const origin = clockOrigin();
-    const doorbells = hasLibc() ? Array.from({ length: drivers.length + 1 }, openDoorbell) : [];
-    const common = { arena, clockOrigin: origin, doorbells };
-    const datapaths = drivers.map(
-      (mine, thread) => new Thread({ ...common, thread, role: { name: 'datapath', drivers: mine } }),
-    );
-    const handler = new Thread({ ...common, thread: drivers.length, role: { name: 'handler', options } });
-    const threads = new Threads(datapaths, handler, doorbells, clockFrom(origin));
+  static async start(
+    arena: Arena,
+    drivers: readonly DriverSpec[][],
+    options: HandlerOptions,
+    ports: Ports,
+    recovered: (recovery: Recovery) => void,
+  ): Promise<Threads> {
+    const threads = new Threads(arena, drivers, options, ports, recovered);
     try {
-      await Promise.all(threads.#all.map(({ started }) => started));
+      await Promise.all(threads.#lives.map(({ started }) => started));
     } catch (error) {
       await threads.#end();
       throw error;
     }
+    threads.#supervisor.start();
     return threads;
   }
 
-  get #all(): Thread[] {
-    return [...this.#datapaths, this.#handler];
+  #begin(thread: number, role: ThreadData['role']): Life {
+    if (role.name === 'datapath' && role.drivers.some(isPatient)) this.#patient.add(thread);
+    return new Life({ ...this.#common, thread, role }, (life, cause) =>
+      this.#supervisor.died(thread, cause, life.isKilled),
+    );
   }
 
-  ask(request: HandlerRequest): Promise<HandlerReply> {
-    return this.#handler.ask({ type: 'handler', request });
+  async #restart(thread: number): Promise<void> {
+    const role: ThreadData['role'] =
+      this.#lives[thread] === this.#handler
+        ? { name: 'handler', options: this.#options, journal: this.#journal.changes }
+        : { name: 'datapath', drivers: this.#drivers.get(thread)! };
+    this.#lives[thread] = this.#begin(thread, role);
+    await this.#lives[thread].started;
+    this.#ports.resume(thread);
   }
 
+  get #datapaths(): Life[] {
+    return this.#lives.slice(0, -1);
+  }
+
+  get #handler(): Life {
+    return this.#lives.at(-1)!;
+  }
+
+  /** A handler that dies over a request has not done it; the next one is asked again. */
+  async ask(request: HandlerRequest): Promise<HandlerReply> {
+    const reply = await this.#orElse(() => this.#askHandler(request));
+    if (this.#journal.isDue()) void this.#askHandler({ command: 'snapshot' }).catch(() => {});
+    return reply;
+  }
+
+  async #askHandler(request: HandlerRequest): Promise<HandlerReply> {
+    const reply = await this.#handler.ask({ type: 'handler', request });
+    this.#journal.note(request, reply);
+    return reply;
+  }
+
+  /** Asks; if the thread dies over it, asks its successor, once. */
+  async #orElse<T>(ask: () => Promise<T>): Promise<T> {
+    await this.#supervisor.tidied();
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof ThreadDied)) throw error;
+      await this.#supervisor.tidied();
+      return ask();
+    }
+  }
+
+  /** The successor of a thread that dies over it drives all that is open by then, and this too. */
   async attach(thread: number, driver: DriverSpec): Promise<void> {
-    await this.#datapaths[thread]!.ask({ type: 'attach', driver });
+    await this.#supervisor.tidied();
+    if (isPatient(driver)) this.#patient.add(thread);
+    await this.#lives[thread]!.ask({ type: 'attach', driver }).catch(async (error) => {
+      if (!(error instanceof ThreadDied)) throw error;
+      await this.#supervisor.tidied();
+    });
   }
 
   async detach(thread: number, number: number): Promise<void> {
-    await this.#datapaths[thread]!.ask({ type: 'detach', number });
+    await this.#orElse(() => this.#lives[thread]!.ask({ type: 'detach', number }));
   }
 
   async release(thread: number, number: number): Promise<void> {
-    await this.#datapaths[thread]!.ask({ type: 'release', number });
+    await this.#orElse(() => this.#lives[thread]!.ask({ type: 'release', number }));
   }
 
   ring(thread: number): void {
-    this.#datapaths[thread]!.ring();
+    this.#lives[thread]!.ring();
   }
 
   async settle(): Promise<void> {
-    await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'settle' })));
+    await Promise.all(
+      this.#datapaths.map(({ number }) => this.#orElse(() => this.#lives[number]!.ask({ type: 'settle' }))),
+    );
+  }
+
+  kill(thread: number): void {
+    this.#lives[thread]!.kill('it was killed by command');
   }
 
   /** Nothing more comes in; then the handler works off its queue; then what it sent goes out. */
   async stop(): Promise<void> {
+    await this.#supervisor.stop();
     try {
       await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'drain' })));
       await this.#handler.ask({ type: 'finish' });
@@ -159,7 +194,7 @@ export class Threads implements Engine {
   }
 
   async #end(): Promise<void> {
-    await Promise.all(this.#all.map((thread) => thread.end()));
+    await Promise.all(this.#lives.map((thread) => thread.end()));
     for (const fd of this.#doorbells.splice(0)) closeSync(fd);
   }
 }

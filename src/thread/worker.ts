@@ -7,14 +7,17 @@ import { Datapath } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { createDriver } from '../port/types.ts';
 import { Handler } from '../upcall/handler.ts';
-import type { HandlerReply } from '../upcall/request.ts';
+import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom } from './clock.ts';
 import { Forwarder } from './forwarder.ts';
+import { Load } from './load.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
 import { Sleeper } from './sleeper.ts';
 
 /** A role as the loop sees it. */
 interface Role {
+  /** Makes sure that nothing is left of a thread that was there before. */
+  begin(): void;
   /** Does what there is to do; returns how much. */
   round(nowMs: number): number;
   /** When `round` has something to do that nobody announces. */
@@ -40,6 +43,7 @@ async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
   sleeper.watch(forwarder.descriptors);
   let draining = false;
   return {
+    begin() {},
     round: (nowMs) => (draining ? forwarder.finish(nowMs) : forwarder.round(nowMs)),
     dueMs: () => (draining ? Number.POSITIVE_INFINITY : forwarder.dueMs()),
     drain: () => {
@@ -70,8 +74,11 @@ async function changePorts(forwarder: Forwarder, request: RoleRequest): Promise<
   }
 }
 
-function handlerRole(handler: Handler): Role {
+/** `journal`: what a handler that died had been asked. This one does the same again; the other's flows go. */
+function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []): Role {
+  handler.replay(journal);
   return {
+    begin: () => datapath.exports.removeAll(),
     round: (nowMs) => handler.round(nowMs),
     dueMs: () => handler.dueMs(),
     drain() {},
@@ -103,7 +110,9 @@ async function answer(role: Role, request: ThreadRequest): Promise<boolean> {
   return request.type !== 'finish';
 }
 
+/** Does what the control side wants; false when that is to end. */
 async function readMail(role: Role): Promise<boolean> {
+  datapath.halt();
   datapath.takeMail();
   for (let mail = receiveMessageOnPort(data.mail); mail; mail = receiveMessageOnPort(data.mail)) {
     if (!(await answer(role, mail.message as ThreadRequest))) return false;
@@ -113,14 +122,23 @@ async function readMail(role: Role): Promise<boolean> {
 
 /** Waits for nothing but mail, which may need code that is not loaded yet. */
 async function run(role: Role): Promise<void> {
+  const load = new Load(datapath, clock());
+  let hadWork = false;
   for (;;) {
-    if (datapath.hasMail() && !(await readMail(role))) return;
+    while (datapath.hasMail()) {
+      if (!(await readMail(role))) return;
+      hadWork = true;
+    }
     const nowMs = clock();
-    if (role.round(nowMs) > 0) {
+    load.note(nowMs, hadWork);
+    hadWork = role.round(nowMs) > 0;
+    if (hadWork) {
       sleeper.ringOthers();
       sleeper.busy();
     } else {
-      sleeper.idle(nowMs, role.dueMs());
+      const dueMs = role.dueMs();
+      hadWork = dueMs <= nowMs;
+      sleeper.idle(nowMs, dueMs);
     }
   }
 }
@@ -128,7 +146,9 @@ async function run(role: Role): Promise<void> {
 const role =
   data.role.name === 'datapath'
     ? await datapathRole(data.role.drivers)
-    : handlerRole(new Handler(datapath, data.role.options));
+    : handlerRole(new Handler(datapath, data.role.options), data.role.journal);
+datapath.halt();
+role.begin();
 data.mail.postMessage({ ok: [] } satisfies ThreadReply);
 await run(role);
 datapath.exports.leave();

@@ -2,7 +2,7 @@
  * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
-import { type Datapath, KEY_SIZE, NONE, RING_SLOTS } from '../datapath.ts';
+import { type Datapath, KEY_SIZE, NONE, RING_SLOTS, STAGE_INSTALL, STAGE_TRANSLATE } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import type { BridgePort } from '../table/normal.ts';
@@ -100,11 +100,15 @@ export class Handler {
     if (there !== NONE) return exports.actByFlow(miss, there);
     // A copy: installing masks the key in place.
     this.#key.set(this.#datapath.key(miss));
+    const beganMs = performance.now();
     const translation = this.#translate(this.#key, true);
+    const translatedMs = performance.now();
     const { mask, program, rules, learned } = translation;
     const generation = this.#generation;
     for (const { flow } of learned) this.#tables.learn(flow, this.#nowMs);
     const number = this.#datapath.install(mask, this.#key, program);
+    this.#datapath.noteStage(STAGE_INSTALL, 1, performance.now() - translatedMs);
+    this.#datapath.noteStage(STAGE_TRANSLATE, 1, translatedMs - beganMs);
     if (number !== NONE) {
       this.#megaflows.add(number, this.#key, translation, generation, this.#nowMs);
       exports.actByFlow(miss, number);
@@ -135,6 +139,14 @@ export class Handler {
   #learn({ senders, learned }: Translation, heardMs: number): void {
     for (const sender of senders) this.#macs.learn(sender, heardMs);
     for (const { flow } of learned) this.#tables.learn(flow, heardMs);
+  }
+
+  /** Has the same tables in the end as a handler that was asked all this. No packet is handled meanwhile. */
+  replay(journal: readonly HandlerRequest[]): void {
+    for (const request of journal) {
+      if (request.command === 'ports') this.#setPorts(request.ports);
+      else this.ask(request);
+    }
   }
 
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
@@ -168,6 +180,8 @@ export class Handler {
         return this.#tables
           .dump()
           .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
+      case 'snapshot':
+        return this.#snapshot();
       case 'megaflows':
         return this.#showMegaflows();
       case 'macs':
@@ -196,6 +210,15 @@ export class Handler {
     this.#megaflows.creditAll();
     const rules = new Set(this.#filters(text).flatMap((filter) => this.#tables.dump(filter)));
     return [...rules].map((rule) => printRule(rule, this.#nowMs, this.#ports));
+  }
+
+  #snapshot(): HandlerRequest[] {
+    const flows = this.#tables.dump().map((rule) => printFlow(rule, this.#ports));
+    return [
+      { command: 'ports', ports: [...this.#ports].map(([number, port]) => ({ ...port, number })) },
+      { command: 'delete', text: '' },
+      { command: 'add', text: flows.join('\n') },
+    ];
   }
 
   #showMegaflows(): HandlerReply {

@@ -24,6 +24,8 @@ export interface HandlerOptions {
 export type HandlerRequest =
   | { command: FlowCommand; text: string }
   | { command: 'ports'; ports: PortName[] }
-  | { command: 'flows' | 'megaflows' | 'macs' };
+  | { command: 'flows' | 'megaflows' | 'macs' }
+  /** What a handler that has just started must be asked to have the same tables. */
+  | { command: 'snapshot' };
 
-export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[];
+export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[] | HandlerRequest[];

@@ -1,8 +1,9 @@
 /** `heddle show`: which columns each kind of row has. */
-import type { Shown } from '../model.ts';
+import type { Shown, StageRow, ThreadRow } from '../model.ts';
 import { type Column, table } from './table.ts';
-import { count, size, time } from './units.ts';
+import { count, share, size, time } from './units.ts';
 
+const optional = (n: number | undefined, print: (n: number) => string) => (n === undefined ? '-' : print(n));
 const hex = (address: number) => `0x${address.toString(16).padStart(8, '0')}`;
 
 const portState = ({ state, carrier, sinceSeconds }: Shown['ports']): string =>
@@ -42,9 +43,13 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
   threads: [
     { head: '#', cell: (thread) => String(thread.number), right: true },
     { head: 'role', cell: (thread) => thread.role },
+    { head: 'load', cell: (thread) => share(thread.load, 1), right: true },
     { head: 'packets', cell: (thread) => count(thread.packets), right: true },
     { head: 'batches', cell: (thread) => count(thread.batches), right: true },
+    { head: 'a batch', cell: (thread) => thread.packetsPerBatch.toFixed(1), right: true },
     { head: 'sleeps', cell: (thread) => count(thread.sleeps), right: true },
+    { head: 'wake-ups', cell: (thread) => count(thread.wakeUps), right: true },
+    { head: 'restarts', cell: (thread) => count(thread.restarts), right: true },
     { head: 'ports', cell: (thread) => thread.ports.join(' ') },
   ],
   counters: [
@@ -57,6 +62,9 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
     { head: 'size', cell: (memory) => size(memory.bytes), right: true },
     { head: 'records', cell: (memory) => count(memory.records), right: true },
     { head: 'of bytes', cell: (memory) => count(memory.recordBytes), right: true },
+    { head: 'used', cell: (memory) => optional(memory.used, count), right: true },
+    { head: 'at most', cell: (memory) => optional(memory.mostUsed, count), right: true },
+    { head: 'touched', cell: (memory) => optional(memory.touchedBytes, size), right: true },
   ],
   macs: [
     { head: 'vlan', cell: (mac) => String(mac.vlan), right: true },
@@ -66,7 +74,24 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
   ],
 };
 
-/** The lines of a table of `rows`. */
+const STAGES: Column<StageRow & { thread: number }>[] = [
+  { head: '#', cell: ({ thread }) => String(thread), right: true },
+  { head: 'stage', cell: ({ stage }) => stage },
+  { head: 'ns a packet', cell: ({ nsPerPacket }) => nsPerPacket.toFixed(1), right: true },
+  {
+    head: 'cycles',
+    cell: ({ cyclesPerPacket }) => cyclesPerPacket.toFixed(0),
+    right: true,
+  },
+  { head: 'timed', cell: ({ packets }) => count(packets), right: true },
+];
+
+/** The lines of a table of `rows`; below threads, one of where their time goes. */
 export function showRows<What extends keyof Shown>(what: What, rows: readonly Shown[What][]): string[] {
-  return table(COLUMNS[what], rows);
+  const lines = table(COLUMNS[what], rows);
+  if (what !== 'threads') return lines;
+  const stages = (rows as readonly ThreadRow[]).flatMap(({ number, stages }) =>
+    stages.map((stage) => ({ ...stage, thread: number })),
+  );
+  return stages.length === 0 ? lines : [...lines, '', ...table(STAGES, stages)];
 }

@@ -108,3 +108,19 @@ test('with no switch, show fails and says what to do', async () => {
   assert.equal(stderr, 'heddle: found no running switch; "heddle run CONFIG" starts one\n');
   assert.equal(code, 1);
 });
+
+test('thread kill names the thread, from 1', () =>
+  running(['only'], async () => {
+    const { code, stdout } = await heddle('thread', 'kill', '2').outcome;
+    assert.deepEqual([code, stdout], [0, 'thread 2 killed\n']);
+    assert.equal((await heddle('thread', 'kill', 'two').outcome).code, 2);
+  }));
+
+test('top prints a row a second, until it is interrupted', () =>
+  running(['only'], async () => {
+    const child = heddle('top', 'only', '--json');
+    child.process.stdout!.once('data', () => child.process.kill('SIGINT'));
+    const { code, stdout } = await child.outcome;
+    const { name, ports } = JSON.parse(stdout.split('\n')[0]!);
+    assert.deepEqual([code, name, ports[0].name], [0, 'demo', 'web']);
+  }));

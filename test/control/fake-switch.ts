@@ -80,6 +80,11 @@ export class FakeSwitch implements SwitchControl {
     return { ...SUMMARY, packetsReceived: 3, packetsForwarded: 2, dropped: { flow: 1 } };
   }
 
+  async kill(thread: number): Promise<string[]> {
+    this.asked.push(`kill ${thread}`);
+    return [`thread ${thread} killed`];
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
   }

@@ -361,7 +361,7 @@ test('a thread in poll() is noted to be woken, once', () => {
   rig.transmit();
   assert.equal(rig.datapath.takeWakeMask(), 1 << 1);
   assert.equal(rig.datapath.takeWakeMask(), 0);
-  rig.second.endSleep();
+  rig.second.endSleep(true);
   assert.ok(!rig.second.beginPoll(), 'there is work');
   rig.second.exports.collect();
   rig.transmit(rig.second);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Summary } from '../../src/model.ts';
+import type { Summary, ThreadRow } from '../../src/model.ts';
 import { liveLine, liveView } from '../../src/view/live.ts';
 import { showRows } from '../../src/view/rows.ts';
 import { Screen } from '../../src/view/screen.ts';
 import { summaryText } from '../../src/view/summary.ts';
+import { topRow, topText } from '../../src/view/top.ts';
 import { PORT, SUMMARY } from '../control/fake-switch.ts';
 
 const BEFORE: Summary = { ...SUMMARY, durationMs: 1000, dropped: { flow: 10, table_miss: 4 } };
@@ -22,6 +23,23 @@ const NOW: Summary = {
   cacheHits: 990,
   classifierHits: 9,
   upcalls: 1,
+};
+
+const THREAD: ThreadRow = {
+  number: 1,
+  role: 'datapath',
+  ports: ['a', 'b'],
+  load: 0.123,
+  batches: 4,
+  packets: 96,
+  packetsPerBatch: 24,
+  sleeps: 5,
+  wakeUps: 6,
+  restarts: 1,
+  stages: [
+    { stage: 'parse', packets: 64, nsPerPacket: 7.5, cyclesPerPacket: 19 },
+    { stage: 'act', packets: 64, nsPerPacket: 12, cyclesPerPacket: 30 },
+  ],
 };
 
 test('a table has a head, and numbers to the right', () => {
@@ -63,25 +81,29 @@ test('a row of each kind can be shown', () => {
     cells(showRows('megaflows', [{ number: 7, text: 'arp', packets: 1, bytes: 64, usedMs: 1500 }])),
     '7 | 1 | 64 | 1.5 s ago | arp',
   );
-  const thread = {
-    role: 'datapath',
-    batches: 2,
-    packets: 3,
-    sleeps: 4,
-    wakeups: 5,
-    busyPercent: 12.34,
-  } as const;
   assert.equal(
-    cells(showRows('threads', [{ ...thread, number: 1, ports: ['a', 'b'] }])),
-    '1 | datapath | 3 | 2 | 4 | a b',
+    cells(showRows('threads', [THREAD])),
+    '1 | datapath | 12.3 % | 96 | 4 | 24.0 | 5 | 6 | 1 | a b',
   );
+  const stages = showRows('threads', [THREAD]).slice(-2);
+  assert.equal(cells(['', stages[0]!]), '1 | parse | 7.5 | 19 | 64');
+  assert.equal(cells(['', stages[1]!]), '1 | act | 12.0 | 30 | 64');
   assert.equal(
     cells(
       showRows('memory', [
         { region: 'frames', address: 0x11000, bytes: 4096, records: 2, recordBytes: 2048 },
       ]),
     ),
-    'frames | 0x00011000 | 4 KiB | 2 | 2,048',
+    'frames | 0x00011000 | 4 KiB | 2 | 2,048 | - | - | -',
+  );
+  const used = { used: 1, mostUsed: 2, touchedBytes: 4096 };
+  assert.equal(
+    cells(
+      showRows('memory', [
+        { region: 'frames', address: 0x11000, bytes: 8192, records: 4, recordBytes: 2048, ...used },
+      ]),
+    ),
+    'frames | 0x00011000 | 8 KiB | 4 | 2,048 | 1 | 2 | 4 KiB',
   );
   assert.equal(
     cells(showRows('macs', [{ vlan: 0, mac: '02:00:00:01:00:00', port: 'web', ageSeconds: 3 }])),
@@ -103,6 +125,36 @@ test('live: rates are what changed in a second of the switch clock', () => {
   assert.match(view, /\nweb +traffic +up +12.3 kpps +8 Mbit\/s +250 pps +1.2 Gbit\/s +3\n/);
   assert.match(view, /10 kpps forwarded, 12 megaflows, 99.0 % found by cache/);
   assert.match(view, /\nflow +1,010 +500 pps\ntable_miss +4 +0 pps$/);
+});
+
+test('top: rates are what changed in a second of the switch clock', () => {
+  const busier = { ...THREAD, packets: 96 + 3200, batches: 4 + 100, wakeUps: 26 };
+  const row = topRow({ summary: BEFORE, threads: [THREAD] }, { summary: NOW, threads: [busier] });
+  assert.deepEqual(row.threads, [
+    {
+      number: 1,
+      role: 'datapath',
+      load: 0.123,
+      packetsPerSecond: 1600,
+      packetsPerBatch: 32,
+      wakeUpsPerSecond: 10,
+      nsPerPacket: 19.5,
+      restarts: 1,
+    },
+  ]);
+  assert.deepEqual(row.droppedPerSecond, { table_miss: 0, flow: 500 });
+  const text = topText(row).join('\n');
+  assert.match(text, /^demo, running for 3.0 s: 10 kpps forwarded, 12 megaflows/);
+  assert.match(text, /\n +1 +datapath +12.3 % +1.6 kpps +32.0 +20 +10 +1\n/);
+  assert.match(text, /\nweb +up +12.3 kpps +8 Mbit\/s +250 pps +1.2 Gbit\/s +/);
+  assert.match(text, /\nflow +500 pps\ntable_miss +0 pps$/);
+});
+
+test('top: no time between two looks is no rate', () => {
+  const look = { summary: NOW, threads: [THREAD] };
+  const row = topRow(look, look);
+  assert.equal(row.packetsForwardedPerSecond, 0);
+  assert.equal(row.threads[0]!.packetsPerBatch, 0);
 });
 
 test('live: no time between two summaries is no rate', () => {

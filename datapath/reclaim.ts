@@ -1,0 +1,189 @@
+/**
+ * Tidies up after a thread that died: releases its locks, takes back what it held, and makes the books balance.
+ *
+ * The control side calls this as that thread: from an instance of the module under its number, which nobody
+ * else has any more. A thread may have died between any two instructions, so nothing that it alone kept is
+ * trusted. What can be relied on:
+ *
+ *     locks      a lock's word names its holder, and what a lock protects is usable at every moment (pool.ts)
+ *     frames     `Frame.holder`, and what is in the rings
+ *     flows      what the buckets lead to, for readers walk them without a lock at every moment
+ *     counters   each is one store; what was received and is nowhere any more is what the thread had in hand
+ *
+ * `releaseLocks` comes first and at once, since others may be spinning. The rest is done while every other
+ * thread stands still between two rounds: it uses no flow then, and of the frames that came in it has at most
+ * some in its transmit queues, or punts that a controller has not seen yet.
+ */
+import { BATCH } from './batch';
+import {
+  COPIES_DROPPED,
+  COUNT_COPIED,
+  COUNT_COPIES_FORWARDED,
+  COUNT_FORWARDED,
+  COUNT_RECEIVED,
+  COUNT_THREAD_RESTARTS,
+  count,
+  countDrop,
+  DROPPED,
+  sumOf,
+} from './counters';
+import { DROP_REASONS, DROP_THREAD_DIED } from './drop';
+import { BUCKET_SLOTS, firstIn, renewTags } from './flow/buckets';
+import { BLOCK_LINK, blockAt, flowAt, upkeepAt } from './flow/flow';
+import { countIn, emptySubtables } from './flow/subtable';
+import { ArenaMap, map, NONE } from './memory/arena';
+import { releaseAfter } from './memory/lock';
+import {
+  beginRenewal,
+  endRenewal,
+  isKept,
+  keep,
+  POOL_BLOCKS,
+  POOL_FLOWS,
+  POOL_FRAMES,
+  POOL_LARGE_FRAMES,
+  POOLS,
+  poolSize,
+  releasePool,
+} from './memory/pool';
+import { clear, peek, ringBetween, waiting } from './memory/ring';
+import { beginAgain, self } from './memory/thread';
+import { FRAME_COPY, frameAt, HELD_BY_NOBODY, HELD_BY_THREAD } from './packet/frame';
+import { queued, transmitQueue, transmitQueueOf } from './port/port';
+import { forgetPunts, puntOf } from './punt';
+
+/** Releases every lock that this thread left held. Returns how many. */
+export function releaseLocks(): u32 {
+  let released: u32 = 0;
+  if (releaseAfter(changetype<usize>(map) + offsetof<ArenaMap>('classifierLock'), self.number)) released++;
+  for (let pool: u32 = 0; pool < POOLS; pool++) if (releasePool(pool, self.number)) released++;
+  return released;
+}
+
+/**
+ * Takes back the flows and blocks that were being made or had been retired; the live ones stay. Returns how many
+ * flows. For the handler, the only thread that makes any.
+ */
+export function reclaimFlows(): u32 {
+  const free = beginRenewal(POOL_FLOWS);
+  beginRenewal(POOL_BLOCKS);
+  emptySubtables();
+  for (let bucket: u32 = 0; bucket < map.bucketCount; bucket++) {
+    for (let slot: u32 = 0; slot < BUCKET_SLOTS; slot++) {
+      for (let at = firstIn(bucket, slot); at != 0; at = flowAt(at - 1).next) keepFlow(at - 1);
+    }
+    renewTags(bucket);
+  }
+  // One that was on its way into its bucket or out of it may say that it is live.
+  for (let number: u32 = 0; number < map.flowCount; number++) {
+    if (flowAt(number).generation & 1 && !isKept(POOL_FLOWS, number)) flowAt(number).generation++;
+  }
+  endRenewal(POOL_BLOCKS);
+  return endRenewal(POOL_FLOWS) - free;
+}
+
+function keepFlow(number: u32): void {
+  keep(POOL_FLOWS, number);
+  countIn(flowAt(number).subtable);
+  for (let next = upkeepAt(number).blocks; next != 0; next = load<u32>(blockAt(next - 1) + BLOCK_LINK)) {
+    keep(POOL_BLOCKS, next - 1);
+  }
+}
+
+/** Takes back the frames that this thread held, also in its ring to itself, and those that were between two holders. Returns how many. */
+export function reclaimFrames(): u32 {
+  const free = beginRenewal(POOL_FRAMES) + beginRenewal(POOL_LARGE_FRAMES);
+  for (let from: u32 = 0; from < map.threadCount; from++) {
+    for (let to: u32 = 0; to < map.threadCount; to++) keepRing(from, to);
+  }
+  const frames = map.frameCount + poolSize(POOL_LARGE_FRAMES);
+  for (let number: u32 = 0; number < frames; number++) {
+    const frame = frameAt(number);
+    const byThread = frame.holder >= HELD_BY_THREAD;
+    if (byThread && <u32>frame.holder != HELD_BY_THREAD + self.number) keepFrame(number);
+    else if (!isFrameKept(number)) frame.holder = HELD_BY_NOBODY;
+  }
+  return endRenewal(POOL_FRAMES) + endRenewal(POOL_LARGE_FRAMES) - free;
+}
+
+function keepRing(from: u32, to: u32): void {
+  if (isOwn(from, to)) return;
+  const ring = ringBetween(from, to);
+  for (let i = waiting(ring); i != 0; i--) keepFrame(peek(ring, i - 1));
+}
+
+/** Whether it is the ring from this thread to itself: what is in there goes with the thread. */
+function isOwn(from: u32, to: u32): bool {
+  return from == self.number && to == self.number;
+}
+
+function keepFrame(number: u32): void {
+  if (number < map.frameCount) keep(POOL_FRAMES, number);
+  else keep(POOL_LARGE_FRAMES, number - map.frameCount);
+}
+
+function isFrameKept(number: u32): bool {
+  if (number < map.frameCount) return isKept(POOL_FRAMES, number);
+  return isKept(POOL_LARGE_FRAMES, number - map.frameCount);
+}
+
+/**
+ * Counts as dropped what was received, or copied if `copies`, has no fate, and is with nobody else: this thread
+ * had it in hand. Returns how many packets that is.
+ */
+export function settle(copies: bool): u32 {
+  let missing = copies ? sumOf(COUNT_COPIED) : sumOf(COUNT_RECEIVED);
+  missing -= copies ? sumOf(COUNT_COPIES_FORWARDED) : sumOf(COUNT_FORWARDED);
+  for (let reason: u32 = 0; reason < DROP_REASONS; reason++) {
+    missing -= sumOf((copies ? COPIES_DROPPED : DROPPED) + reason);
+  }
+  for (let thread: u32 = 0; thread < map.threadCount; thread++) {
+    for (let to: u32 = 0; to < map.threadCount; to++) missing -= packetsInRing(thread, to, copies);
+    if (thread == self.number) continue;
+    missing -= packetsInQueues(thread, copies) + packetsInPunts(thread, copies);
+  }
+  if (<i64>missing <= 0) return 0;
+  countDrop(DROP_THREAD_DIED, copies, missing);
+  return <u32>missing;
+}
+
+function packetsInRing(from: u32, to: u32, copies: bool): u64 {
+  if (isOwn(from, to)) return 0;
+  const ring = ringBetween(from, to);
+  let packets: u64 = 0;
+  for (let i = waiting(ring); i != 0; i--) packets += packetsOf(peek(ring, i - 1), copies);
+  return packets;
+}
+
+function packetsInQueues(thread: u32, copies: bool): u64 {
+  let packets: u64 = 0;
+  for (let port: u32 = 0; port < map.portCount; port++) {
+    const queue = transmitQueueOf(thread, port);
+    for (let i: u32 = 0; i < queue.count; i++) packets += packetsOf(queued(queue, i), copies);
+  }
+  return packets;
+}
+
+function packetsInPunts(thread: u32, copies: bool): u64 {
+  let packets: u64 = 0;
+  for (let i: u32 = 0; i < BATCH; i++) {
+    const number = puntOf(thread, i);
+    if (number != NONE) packets += packetsOf(number, copies);
+  }
+  return packets;
+}
+
+/** How many packets, or copies, a frame stands for. */
+function packetsOf(number: u32, copies: bool): u64 {
+  const frame = frameAt(number);
+  return ((frame.flags & FRAME_COPY) != 0) == copies ? <u64>(1 + frame.joined) : 0;
+}
+
+/** Makes the thread's own records as they were before it first started, for its successor. */
+export function reset(): void {
+  for (let port: u32 = 0; port < map.portCount; port++) transmitQueue(port).count = 0;
+  clear(ringBetween(self.number, self.number));
+  forgetPunts();
+  beginAgain();
+  count(COUNT_THREAD_RESTARTS, 1);
+}

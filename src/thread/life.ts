@@ -1,0 +1,125 @@
+/** One life of a thread: a worker, and the mail to it. It ends when it is told to, or dies. */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { type Arena, noteMail } from '../datapath.ts';
+import { ringDoorbell } from '../sys/poll.ts';
+import type { HandlerReply } from '../upcall/request.ts';
+import { errorFrom } from './engine.ts';
+import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+
+/** The thread died before it answered. */
+export class ThreadDied extends Error {
+  override name = 'ThreadDied';
+}
+
+interface Waiting {
+  resolve(reply: HandlerReply): void;
+  reject(error: Error): void;
+}
+
+export class Life {
+  readonly number: number;
+  readonly role: 'datapath' | 'handler';
+  readonly #worker: Worker;
+  readonly #mail: MessagePort;
+  readonly #arena: Arena;
+  readonly #doorbell: number | undefined;
+  /** Whoever waits for the next reply; there is one at a time. */
+  #waiting: Waiting | undefined;
+  /** Requests are answered in order, so one waits for the one before. */
+  #last: Promise<unknown>;
+  /** Why it is no more; undefined while it is. */
+  #death: ThreadDied | undefined;
+  #cause = 'it ended';
+  #isEnding = false;
+
+  /** Resolves when the thread goes round. */
+  readonly started: Promise<unknown>;
+  /** Whether somebody wanted it dead. */
+  isKilled = false;
+
+  /** `onDeath` is called, once, when it ends without having been told to. */
+  constructor(data: Omit<ThreadData, 'mail'>, onDeath: (life: Life, cause: string) => void) {
+    const { port1, port2 } = new MessageChannel();
+    this.number = data.thread;
+    this.role = data.role.name;
+    this.#arena = data.arena;
+    this.#doorbell = data.doorbells[data.thread];
+    this.#mail = port1;
+    this.#mail.on('message', (reply: ThreadReply) => this.#receive(reply));
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { ...data, mail: port2 },
+      transferList: [port2],
+      name: `${data.role.name} ${data.thread}`,
+    });
+    this.#worker.once('error', ({ message }) => {
+      this.#cause = message;
+    });
+    this.#worker.once('exit', () => {
+      if (this.#isEnding) return;
+      this.#die();
+      onDeath(this, this.#cause);
+    });
+    this.started = this.#reply();
+    this.#last = this.started.catch(() => {});
+  }
+
+  get isDead(): boolean {
+    return this.#death !== undefined;
+  }
+
+  /** Asks the thread, after all that it was asked before. Throws ThreadDied when it dies meanwhile. */
+  ask(request: ThreadRequest): Promise<HandlerReply> {
+    const reply = this.#last.then(() => {
+      const answered = this.#reply();
+      if (this.#death) return answered;
+      if (request.type === 'finish') this.#isEnding = true;
+      this.#mail.postMessage(request);
+      this.ring();
+      return answered;
+    });
+    this.#last = reply.catch(() => {});
+    return reply;
+  }
+
+  /** Ends it between two instructions, as a crash would. */
+  kill(cause: string): void {
+    this.isKilled = true;
+    this.#cause = cause;
+    void this.#worker.terminate();
+    // It is not interrupted in a system call.
+    this.ring();
+  }
+
+  /** Ends it, and nobody is told. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    this.#mail.close();
+    await this.#worker.terminate();
+  }
+
+  /** Wakes the thread if it sleeps, and has it look around. */
+  ring(): void {
+    if (noteMail(this.#arena, this.number)) ringDoorbell(this.#doorbell!);
+  }
+
+  #reply(): Promise<HandlerReply> {
+    return new Promise((resolve, reject) => {
+      if (this.#death) reject(this.#death);
+      else this.#waiting = { resolve, reject };
+    });
+  }
+
+  #receive(reply: ThreadReply): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if ('error' in reply) waiting?.reject(errorFrom(reply.error));
+    else waiting?.resolve(reply.ok);
+  }
+
+  #die(): void {
+    this.#mail.close();
+    this.#death = new ThreadDied(`thread ${this.number + 1} (${this.role}) died: ${this.#cause}`);
+    this.#waiting?.reject(this.#death);
+    this.#waiting = undefined;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * What is left of a thread that died is found wherever it was: nothing is lost, nothing has two holders, and the
+ * counters add up. Here a thread dies by not being called any more.
+ */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  ARENA_MAP,
+  ArenaMap,
+  FLOW_STRIDE,
+  Flow,
+  KEY_SIZE,
+  MAX_LENGTH,
+  NONE,
+  OP_DROP,
+  OP_END,
+  OP_OUTPUT,
+  POOL_BLOCKS,
+  POOL_FLOWS,
+  POOL_FRAMES,
+  POOL_LARGE_FRAMES,
+  POOL_STRIDE,
+  Pool,
+  regionAddress,
+  THREAD_STRIDE,
+  Thread,
+} from '../../src/datapath.ts';
+import { reclaim, releaseLocks } from '../../src/thread/reclaim.ts';
+import type { TestDatapath } from '../support/module.ts';
+import { ethernet, ipv4, udp } from '../support/packets.ts';
+import { Rig } from '../support/rig.ts';
+import { pick, type Random, seeded } from '../support/seeded.ts';
+
+const PACKET = ethernet({}, ipv4({}, udp({}, new Uint8Array(20))));
+const ANY = new Uint8Array(KEY_SIZE);
+
+const HANDLER = 2;
+
+/** Two datapath threads and the handler; port 1 is the first's, port 2 the second's. */
+function switchRig(): Rig {
+  const rig = new Rig({ threads: 3 });
+  rig.ports.open(1, 0, MAX_LENGTH);
+  rig.ports.open(2, 1, MAX_LENGTH);
+  return rig;
+}
+
+const flow = (rig: Rig, ...program: number[]): number =>
+  rig.handler.install(ANY, ANY, Uint32Array.of(...program, OP_END));
+
+/** All others stand still at once: none of them goes round. */
+function bury(rig: Rig, dead: number) {
+  const live = rig.threads.map(({ thread }) => thread).filter((thread) => thread !== dead);
+  for (const { i32, arena, thread } of rig.threads) {
+    i32[(regionAddress(arena, 'threads') + thread * THREAD_STRIDE + Thread.sleeping) >> 2] = 1;
+  }
+  const { reclaimed } = reclaim(rig.arena, [dead], live);
+  return reclaimed![0]!;
+}
+
+/** The live threads send what they have, and the successor of the dead one what is left for it. */
+function finish(rig: Rig): void {
+  for (let round = 0; round < 2; round++) {
+    for (const datapath of rig.threads.slice(0, 2)) {
+      datapath.exports.collect();
+      rig.transmit(datapath);
+    }
+    rig.dropMisses(0);
+  }
+}
+
+test('frames in hand are free again, and those that were received are dropped as thread_died', () => {
+  const rig = switchRig();
+  const [first] = rig.threads as [TestDatapath];
+  rig.receive(1, [PACKET]); // no flow: waits for the handler
+  flow(rig, OP_OUTPUT, 2, OP_OUTPUT, 1);
+  rig.receive(1, [PACKET, PACKET]); // in transmit queues, two of them copies
+  first.takeFrame(100);
+  first.takeFrame(4000);
+  assert.deepEqual(bury(rig, 0), { packets: 2, copies: 2, frames: 6, flows: 0 });
+  finish(rig);
+  const totals = rig.checkFates();
+  assert.deepEqual(totals.dropped, { thread_died: 2, eth_truncated: 1 });
+  assert.deepEqual(totals.copiesDropped, { thread_died: 2 });
+  assert.equal(totals.threadRestarts, 1);
+});
+
+test('what is in rings goes on, to and from the dead thread', () => {
+  const rig = switchRig();
+  flow(rig, OP_OUTPUT, 2);
+  rig.receive(1, [PACKET, PACKET, PACKET]);
+  rig.transmit(); // through the ring to the second thread
+  assert.deepEqual(bury(rig, 0), { packets: 0, copies: 0, frames: 0, flows: 0 });
+  assert.deepEqual(bury(rig, 1), { packets: 0, copies: 0, frames: 0, flows: 0 });
+  finish(rig);
+  assert.equal(rig.checkFates().forwarded, 3);
+});
+
+test('a frame taken from a ring by a thread that died before it said so is found', () => {
+  const rig = switchRig();
+  flow(rig, OP_OUTPUT, 2);
+  rig.receive(1, [PACKET]);
+  rig.transmit();
+  const { exports } = rig.threads[1]!;
+  const ring = exports.ringBetween(0, 1);
+  assert.equal(exports.available(ring), 1);
+  exports.get(ring);
+  assert.deepEqual(bury(rig, 1), { packets: 1, copies: 0, frames: 1, flows: 0 });
+  rig.checkFates();
+});
+
+test('numbers on their way between the stack and a cache of a dead thread are found', () => {
+  const rig = switchRig();
+  const { exports, u32 } = rig.datapath;
+  const pool = regionAddress(rig.arena, 'pools') + POOL_FRAMES * POOL_STRIDE;
+  exports.acquire(pool, 0);
+  u32[(pool + Pool.free) >> 2]! -= 64;
+  assert.equal(releaseLocks(rig.arena, 0), 1);
+  assert.equal(u32[pool >> 2], 0);
+  assert.equal(bury(rig, 0).frames, 64);
+  rig.checkFates();
+});
+
+test('every lock of the dead thread is released, and no other', () => {
+  const rig = switchRig();
+  const { exports, u32 } = rig.datapath;
+  const pools = regionAddress(rig.arena, 'pools');
+  const classifier = ARENA_MAP + ArenaMap.classifierLock;
+  exports.acquire(classifier, 0);
+  exports.acquire(pools + POOL_FLOWS * POOL_STRIDE, 0);
+  exports.acquire(pools + POOL_LARGE_FRAMES * POOL_STRIDE, 1);
+  assert.equal(releaseLocks(rig.arena, 0), 2);
+  assert.deepEqual([u32[classifier >> 2], u32[(pools + POOL_LARGE_FRAMES * POOL_STRIDE) >> 2]], [0, 2]);
+});
+
+test('a dead thread holds no epoch back, and is not thought to have ports ready', () => {
+  const rig = switchRig();
+  flow(rig, OP_OUTPUT, 2, OP_OUTPUT, 1);
+  const number = rig.handler.install(new Uint8Array(KEY_SIZE).fill(255), ANY, Uint32Array.of(OP_END));
+  rig.receive(1, [PACKET]);
+  bury(rig, 0);
+  assert.equal(rig.transmit().size, 0);
+  rig.handler.exports.remove(number);
+  for (let i = 0; i < 4; i++) rig.handler.exports.reclaim();
+  assert.equal(rig.free(POOL_FLOWS), rig.arena.limits.flows - 1);
+  rig.checkFates();
+});
+
+test('flows of a dead handler stay until the next one removes them; half-made and retired ones are free', () => {
+  const rig = switchRig();
+  const { handler } = rig;
+  const mask = (byte: number) => new Uint8Array(KEY_SIZE).fill(byte, 0, 4);
+  const long = Uint32Array.from([...Array.from({ length: 200 }, () => [OP_DROP, 0]).flat(), OP_END]);
+  const kept = handler.install(mask(0), ANY, long);
+  handler.exports.remove(handler.install(mask(1), ANY, long)); // waits for its epoch
+  handler.exports.take(HANDLER, POOL_FLOWS);
+  handler.exports.take(HANDLER, POOL_BLOCKS);
+  // Died in `link`, after the flow said that it is live and before it was in its bucket.
+  const linking = handler.exports.take(HANDLER, POOL_FLOWS);
+  const generation = (regionAddress(rig.arena, 'flows') + linking * FLOW_STRIDE + Flow.generation) >> 2;
+  handler.u32[generation]!++;
+
+  assert.equal(bury(rig, HANDLER).flows, 3);
+  assert.equal(handler.u32[generation]! & 1, 0);
+  assert.equal(rig.observer.liveFlows(), 1);
+  assert.equal(rig.free(POOL_FLOWS), rig.arena.limits.flows - 1);
+  rig.receive(1, [PACKET]);
+  assert.equal(rig.observer.flow(kept).packets, 1, 'it still takes packets');
+
+  handler.exports.removeAll();
+  rig.reclaim();
+  rig.checkNoFlows();
+  assert.notEqual(handler.install(mask(1), ANY, long), NONE, 'and there is room again');
+});
+
+/** Something a thread does, or half does. */
+const DEEDS: readonly ((rig: Rig, datapath: TestDatapath, random: Random) => void)[] = [
+  (rig, datapath, random) =>
+    rig.receive(
+      1 + datapath.thread,
+      Array.from({ length: 1 + random.below(40) }, () => PACKET),
+      datapath,
+    ),
+  (rig, datapath) => rig.transmit(datapath),
+  (_, { exports }) => exports.flush(),
+  (_, { exports }) => exports.collect(),
+  (rig) => void rig.dropMisses(0),
+  (_, { exports }) => exports.giveFrame(exports.takeFrame(64)),
+  (_, { exports }) => void exports.takeFrame(64),
+];
+
+test('whenever a thread dies, every frame and every packet is accounted for', () => {
+  seeded((random) => {
+    const rig = switchRig();
+    flow(rig, OP_OUTPUT, 1, OP_OUTPUT, 2);
+    for (let life = 0; life < 200; life++) {
+      const datapath = rig.threads[random.below(2)]!;
+      const other = rig.threads[1 - datapath.thread]!;
+      for (let n = random.below(8); n > 0; n--) pick(random, DEEDS.slice(0, 2))(rig, other, random);
+      for (let n = random.below(8); n > 0; n--) pick(random, DEEDS)(rig, datapath, random);
+      // The other comes to the end of its round.
+      rig.transmit(other);
+      bury(rig, datapath.thread);
+      if (random.below(4) === 0) {
+        finish(rig);
+        rig.checkFates();
+      }
+    }
+  })();
+});
