@@ -1,6 +1,7 @@
 /**
- * The handler thread's side of a miss: takes frames from the datapath threads, looks once more (the flow
- * may have come meanwhile), and acts on each by the flow or program that the tables gave.
+ * The handler thread's side of a miss: takes frames from the datapath threads, sets those for the controller apart
+ * (punt.ts), looks once more (the flow may have come meanwhile), and acts on each by the flow or program that the
+ * tables gave.
  */
 
 import { execute } from './action/execute';

@@ -1,6 +1,6 @@
 /**
- * What the control side, which is no thread of the arena, does there: ports that come and go, the areas that
- * their queues share with the kernel, and the sign that a thread has mail.
+ * What the control side, which is no thread of the arena, does there: ports that come and go, who mirrors them,
+ * the areas that their queues share with the kernel, and the sign that a thread has mail.
  */
 import { type Arena, regionAddress } from './arena.ts';
 import {
@@ -61,8 +61,9 @@ export class PortTable {
     Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_DOWN);
   }
 
-  /** There is no such port any more. */
+  /** There is no such port any more, and nothing mirrors it. */
   close(port: number): void {
+    this.mirror(port, { in: [], out: [] });
     Atomics.store(this.#i32, (this.#at(port) + PortRecord.state) >> 2, PORT_NONE);
   }
 

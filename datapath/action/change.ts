@@ -8,32 +8,31 @@ import { drop } from '../transmit';
 import { passesMeter } from './meter';
 import { OP_METER, OP_POP_MPLS, OP_POP_VLAN, OP_PUSH_MPLS, OP_PUSH_VLAN, OP_SET } from './opcode';
 
-/** Does the operation at `pc` to frame `number`. False: the frame was dropped. */
-export function change(number: u32, pc: usize): bool {
+/** Does the operation at `pc` to frame `number`. Where it goes on; 0: the frame was dropped. */
+export function change(number: u32, pc: usize): usize {
   const frame = frameAt(number);
   switch (load<u32>(pc)) {
     case OP_SET:
       setWord(frame, load<u32>(pc + 4), load<u32>(pc + 8), load<u32>(pc + 12));
-      return true;
+      return pc + 16;
     case OP_PUSH_VLAN:
-      return pushVlan(frame, load<u32>(pc + 4)) || end(number, DROP_TOO_LONG);
+      return pushVlan(frame, load<u32>(pc + 4)) ? pc + 8 : end(number, DROP_TOO_LONG);
     case OP_POP_VLAN:
       popVlan(frame);
-      return true;
+      return pc + 4;
     case OP_PUSH_MPLS:
-      return pushMpls(frame, load<u32>(pc + 4), load<u32>(pc + 8)) || end(number, DROP_TOO_LONG);
+      return pushMpls(frame, load<u32>(pc + 4), load<u32>(pc + 8)) ? pc + 12 : end(number, DROP_TOO_LONG);
     case OP_POP_MPLS:
       popMpls(frame, load<u32>(pc + 4));
-      return true;
+      return pc + 8;
     case OP_METER:
-      return passesMeter(load<u32>(pc + 4), frame) || end(number, DROP_METER);
+      return passesMeter(load<u32>(pc + 4), frame) ? pc + 8 : end(number, DROP_METER);
     default:
       return unreachable();
   }
 }
 
-/** Drops the frame; false. */
-function end(number: u32, reason: u32): bool {
+function end(number: u32, reason: u32): usize {
   drop(number, reason);
-  return false;
+  return 0;
 }

@@ -8,6 +8,7 @@ import { blockAt } from '../flow/flow';
 import { Key } from '../flow/key';
 import { NONE } from '../memory/arena';
 import { frameAt } from '../packet/frame';
+import { setWord } from '../packet/rewrite';
 import { punt } from '../punt';
 import { recirculate } from '../recirculate';
 import { copyForTaker, drop, enqueue } from '../transmit';
@@ -17,14 +18,18 @@ import {
   OP_CONTROLLER,
   OP_DROP,
   OP_END,
+  OP_METER,
   OP_NEXT,
   OP_OUTPUT,
+  OP_POP_MPLS,
+  OP_POP_VLAN,
+  OP_PUSH_MPLS,
+  OP_PUSH_VLAN,
   OP_RECIRCULATE,
   OP_SAMPLE,
   OP_SELECT,
-  OP_TALLY,
+  OP_SET,
   OP_TRUNCATE,
-  operationWords,
 } from './opcode';
 import { behind, inside } from './program';
 import { isSampled } from './sample';
@@ -32,73 +37,70 @@ import { select } from './select';
 import { tally } from './tally';
 import { truncate } from './truncate';
 
+/** Sets of operations, a bit each: what takes the frame, and what of that sends it; what changes the frame. */
+const SENDERS: u32 = (1 << OP_OUTPUT) | (1 << OP_CONTROLLER);
+const TAKERS: u32 = SENDERS | (1 << OP_CLONE) | (1 << OP_SAMPLE) | (1 << OP_SELECT) | (1 << OP_RECIRCULATE);
+const CHANGES: u32 =
+  (1 << OP_SET) |
+  (1 << OP_PUSH_VLAN) |
+  (1 << OP_POP_VLAN) |
+  (1 << OP_PUSH_MPLS) |
+  (1 << OP_POP_MPLS) |
+  (1 << OP_METER);
+
 /**
  * Runs the program at `pc` on frame `number`, which is then gone: queued, on its way round, or dropped. `key` is
- * the packet's as it came in.
+ * the packet's as it came in. Most programs set some fields and send the packet to one port, and need no more.
  */
 export function execute(number: u32, pc: usize, key: Key): void {
+  const frame = frameAt(number);
+  for (; load<u32>(pc) == OP_SET; pc += 16) {
+    setWord(frame, load<u32>(pc + 4), load<u32>(pc + 8), load<u32>(pc + 12));
+  }
+  if (load<u32>(pc) == OP_OUTPUT && load<u32>(pc + 8) == OP_END) enqueue(number, load<u32>(pc + 4));
+  else interpret(number, pc, key);
+}
+
+function interpret(number: u32, pc: usize, key: Key): void {
   let taker: usize = 0; // an operation that takes the frame and has not got it yet
   let takerBytes: u32 = NONE; // at most so many bytes of it
   let bytes: u32 = NONE; // what OP_TRUNCATE leaves to the next that sends
   let reason: u32 = DROP_FLOW;
   while (true) {
     const operation = load<u32>(pc);
-    if (operation == OP_OUTPUT) {
+    const kind: u32 = 1 << operation;
+    if (operation == OP_END) break;
+    if (kind & TAKERS) {
+      if (operation == OP_SAMPLE && !isSampled(load<u32>(pc + 4))) {
+        pc = behind(pc);
+        continue;
+      }
       if (taker != 0) handCopy(number, taker, takerBytes, key);
       taker = pc;
-      takerBytes = bytes;
-      bytes = NONE;
-      pc += 8;
-      continue;
-    }
-    if (operation == OP_END) break;
-    if (operation == OP_NEXT) {
+      if (kind & SENDERS) {
+        takerBytes = bytes;
+        bytes = NONE;
+        pc += 8;
+      } else {
+        takerBytes = NONE;
+        pc = behind(pc);
+      }
+    } else if (kind & CHANGES) {
+      if (taker != 0) handCopy(number, taker, takerBytes, key);
+      taker = 0;
+      pc = change(number, pc);
+      if (pc == 0) return;
+    } else if (operation == OP_NEXT) {
       pc = blockAt(load<u32>(pc + 4));
-      continue;
-    }
-    if (isAside(operation)) {
+    } else {
       if (operation == OP_DROP) reason = load<u32>(pc + 4);
       else if (operation == OP_TRUNCATE) bytes = load<u32>(pc + 4);
       else tally(load<u32>(pc + 4), frameAt(number));
       pc += 8;
-      continue;
-    }
-    if (operation == OP_SAMPLE && !isSampled(load<u32>(pc + 4))) {
-      pc = behind(pc);
-      continue;
-    }
-    if (taker != 0) {
-      handCopy(number, taker, takerBytes, key);
-      taker = 0;
-    }
-    if (operation == OP_CONTROLLER) {
-      taker = pc;
-      takerBytes = bytes;
-      bytes = NONE;
-      pc += 8;
-    } else if (takesFrame(operation)) {
-      taker = pc;
-      takerBytes = NONE;
-      pc = behind(pc);
-    } else {
-      if (!change(number, pc)) return;
-      pc += (<usize>operationWords(operation)) << 2;
     }
   }
   if (taker != 0) hand(number, taker, takerBytes, key);
   else drop(number, reason);
-}
-
-/** Two words that neither change the frame nor take it. */
-function isAside(operation: u32): bool {
-  return operation == OP_DROP || operation == OP_TRUNCATE || operation == OP_TALLY;
-}
-
-/** Whether it takes the frame whole. */
-function takesFrame(operation: u32): bool {
-  return (
-    operation == OP_CLONE || operation == OP_SAMPLE || operation == OP_SELECT || operation == OP_RECIRCULATE
-  );
 }
 
 /** Gives the taker at `pc` a copy of the frame as it is now. */

@@ -1,5 +1,6 @@
 /**
- * Single-producer, single-consumer ring of 32-bit values: one for each ordered pair of threads.
+ * Single-producer, single-consumer ring of 32-bit values: one for each ordered pair of threads. The ring from a
+ * thread to itself carries the frames that go round (recirculate.ts).
  *
  *     ┌ line 0 ───────────────────┐┌ line 1 ───────────────────┐┌ slots ────────────────┐
  *     │ head, tailSeen  (producer)││ tail, headSeen  (consumer)││ RING_SLOTS × u32      │

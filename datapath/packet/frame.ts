@@ -33,16 +33,16 @@ export class Frame {
   flags: u32; // FRAME_…
   segmentType: u8; // SEGMENT_…
   checksum: u8; // CHECKSUM_…, of the transport
-  segmentSize: u16;
-  checksumStart: u16; // offset from data
-  checksumOffset: u16; // offset from checksumStart
+  segmentSize: u16; // `flags` to here are eight bytes
   l3: u16; // offset of the ARP or IP header from data, also behind labels; 0: none was read
   l4: u16; // offset of what IP carries from data; 0: none, or a later fragment
   network: u8; // NETWORK_…
   transport: u8; // PROTO_… of the header that was read at l4; 0: none
-  shape: u8; // SHAPE_…
-  rounds: u8; // how often it has gone round (recirculate.ts)
+  shape: u16; // SHAPE_…; `l3` to here are eight bytes
+  checksumStart: u16; // offset from data
+  checksumOffset: u16; // offset from checksumStart
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
+  rounds: u8; // how often it has gone round (recirculate.ts)
   recirculation: u32; // when it has gone round: its key's
   punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
   puntLength: u32; // FRAME_PUNT: its length before it was cut short
@@ -58,18 +58,17 @@ export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
 export const FRAME_PIECE: u32 = 2; // cut from a frame that is counted already
 export const FRAME_PUNT: u32 = 4; // for the controller
 
-/** What stands behind the tags and has been read. */
-export const NETWORK_NONE: u8 = 0;
+// What stands behind the tags and has been read; 0: nothing.
 export const NETWORK_ARP: u8 = 1;
 export const NETWORK_IPV4: u8 = 2;
 export const NETWORK_IPV6: u8 = 3;
 export const NETWORK_MPLS: u8 = 4;
 
-/** Why the transport checksum cannot be told from this frame alone. */
-export const SHAPE_FRAGMENT: u8 = 1; // it covers the other fragments too
-export const SHAPE_ROUTED: u8 = 2; // IPv6: it covers the final destination, which the header does not yet name
+// Why the transport checksum cannot be told from this frame alone.
+export const SHAPE_FRAGMENT: u16 = 1; // it covers the other fragments too
+export const SHAPE_ROUTED: u16 = 2; // IPv6: it covers the final destination, which the header does not yet name
 
-/** What is known of the transport checksum (transport-checksum.ts). */
+// What is known of the transport checksum (transport-checksum.ts).
 export const CHECKSUM_UNKNOWN: u8 = 0;
 export const CHECKSUM_GOOD: u8 = 1;
 export const CHECKSUM_BAD: u8 = 2;
@@ -87,18 +86,14 @@ export function frameAt(number: u32): Frame {
 
 /** Makes it one whole packet, as it came off a wire, that has not gone round. */
 export function makePlain(frame: Frame): void {
-  store<u64>(changetype<usize>(frame) + offsetof<Frame>('flags'), 0); // up to segmentSize
+  store<u64>(changetype<usize>(frame) + offsetof<Frame>('flags'), 0);
   frame.rounds = 0;
   frame.joined = 0;
 }
 
 /** Forgets what the parser found. */
 export function forgetHeaders(frame: Frame): void {
-  frame.l3 = 0;
-  frame.l4 = 0;
-  frame.network = NETWORK_NONE;
-  frame.transport = 0;
-  frame.shape = 0;
+  store<u64>(changetype<usize>(frame), 0, offsetof<Frame>('l3'));
 }
 
 /** Moves the frame's beginning to `data`, and what is told from there. */
@@ -136,11 +131,8 @@ export function giveFrame(number: u32): void {
 
 /** Takes over what the parser found in `from`, whose headers `frame` has at the same places. */
 export function copyHeaders(frame: Frame, from: Frame): void {
-  frame.l3 = from.l3;
-  frame.l4 = from.l4;
-  frame.network = from.network;
-  frame.transport = from.transport;
-  frame.shape = from.shape;
+  const found = load<u64>(changetype<usize>(from), offsetof<Frame>('l3'));
+  store<u64>(changetype<usize>(frame), found, offsetof<Frame>('l3'));
 }
 
 /** A frame with the same bytes and offloads and room for `room` bytes; NONE when there is no free one. */

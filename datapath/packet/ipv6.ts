@@ -60,15 +60,15 @@ export function parseIpv6(frame: Frame, key: Key, offset: u32): u32 {
   const room = frame.length - offset;
   if (room < IPV6_HEADER) return DROP_IPV6_TRUNCATED;
   const ip = frame.data + offset;
-  const first = be16(ip);
-  if (first >>> 12 != 6) return DROP_IPV6_BAD_VERSION;
+  const first = load<u32>(ip);
+  if ((first & 0xf0) != 0x60) return DROP_IPV6_BAD_VERSION;
   const payload = be16(ip + 4);
   if (payload > room - IPV6_HEADER) return DROP_IPV6_BAD_LENGTH;
   frame.network = NETWORK_IPV6;
   frame.l3 = <u16>offset;
-  key.nwTos = <u8>(first >>> 4);
+  key.nwTos = <u8>((first << 4) | ((first >>> 12) & 15)); // it straddles bytes 0 and 1
   key.nwTtl = load<u8>(ip + 7);
-  key.ipv6Label = load<u32>(ip) & LABEL;
+  key.ipv6Label = first & LABEL;
   const addresses = changetype<usize>(key) + offsetof<Key>('nwSrc');
   v128.store(addresses, v128.load(ip + 8));
   v128.store(addresses, v128.load(ip + 24), 16);
@@ -120,7 +120,7 @@ function extensionLength(kind: u8, header: usize): u32 {
 export function setIpv6(frame: Frame, offset: u32, value: u32, mask: u32): void {
   const ip = frame.data + frame.l3;
   if (offset == offsetof<Key>('nwProto')) {
-    // RFC 8200 §3: the traffic class straddles bytes 0 and 1; the hop limit is byte 7.
+    // The traffic class straddles bytes 0 and 1; the hop limit is byte 7.
     const tos = (value >>> 8) & 0xff;
     const tosMask = (mask >>> 8) & 0xff;
     setBytes(ip, (tos >>> 4) | ((tos & 15) << 12), (tosMask >>> 4) | ((tosMask & 15) << 12));

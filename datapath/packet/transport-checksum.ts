@@ -26,6 +26,7 @@ import {
   PROTO_SCTP,
   PROTO_TCP,
   PROTO_UDP,
+  SCTP_HEADER,
   setBytes,
   UDP_HEADER,
 } from './headers';
@@ -113,7 +114,9 @@ export function verifyChecksum(frame: Frame): bool {
 function isGood(frame: Frame): bool {
   const l4 = frame.data + frame.l4;
   const length = transportLength(frame);
-  if (frame.transport == PROTO_SCTP) return load<u32>(l4, SCTP_CHECKSUM) == sctpChecksum(l4, length);
+  if (frame.transport == PROTO_SCTP) {
+    return length >= SCTP_HEADER && load<u32>(l4, SCTP_CHECKSUM) == sctpChecksum(l4, length);
+  }
   if (frame.transport == PROTO_UDP) return udpGood(frame, l4, length);
   return fold(pseudoHeader(frame, length) + sum(l4, length)) == 0xffff;
 }
@@ -129,24 +132,33 @@ function udpGood(frame: Frame, l4: usize, room: u32): bool {
 /** CRC32c with zeros where the checksum stands, as it is stored: the lowest byte first. */
 function sctpChecksum(l4: usize, length: u32): u32 {
   const before = crc32cZeros(crc32c(0xffffffff, l4, SCTP_CHECKSUM), 4);
-  return ~crc32c(before, l4 + SCTP_CHECKSUM + 4, length - SCTP_CHECKSUM - 4);
+  return ~crc32c(before, l4 + SCTP_HEADER, length - SCTP_HEADER);
 }
 
-/** Completes a partial checksum: the field holds the pseudo-header's sum, so summing over it covers both. */
+/** Completes a partial checksum; one that is said to be beyond the frame, or was cut off, is left alone. */
 export function completeChecksum(frame: Frame): void {
   const isOurs = isPartial(frame);
   frame.checksum = CHECKSUM_UNKNOWN;
-  const start = <u32>frame.checksumStart;
-  const place = start + <u32>frame.checksumOffset;
-  if (place + 2 > frame.length) return;
+  if (!(isOurs && frame.transport == PROTO_SCTP ? completeSctp(frame) : completeSum(frame))) return;
   if (isOurs) frame.checksum = CHECKSUM_GOOD;
   count(COUNT_CHECKSUMS_COMPLETED, 1);
-  if (isOurs && frame.transport == PROTO_SCTP) {
-    const l4 = frame.data + start;
-    store<u32>(l4, sctpChecksum(l4, transportLength(frame)), SCTP_CHECKSUM);
-    return;
-  }
+}
+
+function completeSctp(frame: Frame): bool {
+  const l4 = frame.data + frame.l4;
+  const length = transportLength(frame);
+  if (length < SCTP_HEADER) return false;
+  store<u32>(l4, sctpChecksum(l4, length), SCTP_CHECKSUM);
+  return true;
+}
+
+/** The field holds the pseudo-header's sum, so summing over it covers both. */
+function completeSum(frame: Frame): bool {
+  const start = <u32>frame.checksumStart;
+  const place = start + <u32>frame.checksumOffset;
+  if (place + 2 > frame.length) return false;
   storeSum(frame.data + place, sum(frame.data + start, frame.length - start), frame.checksumOffset);
+  return true;
 }
 
 /** Makes the whole checksum of a TCP or UDP packet anew. */

@@ -15,11 +15,12 @@
  *     4. the kernel's side is closed, then the threads let go of the frames that it had
  *     5. removal only: every thread empties its rings; then the number is free
  *
- * Changes happen one after the other. Bringing up goes the other way round: kernel, handler, threads, datapath.
+ * Changes happen one after the other. Bringing up goes the other way round: the kernel, the handler, which is to
+ * know the port before frames come in there, threads, the datapath, and the handler again, which now sends there.
  */
 import { getSystemErrorMap } from 'node:util';
 import { type Arena, Observer, PortTable, type PortTotals, QueueAreas } from '../datapath.ts';
-import type { PortRow } from '../model.ts';
+import type { MirrorRow, PortRow } from '../model.ts';
 import { KernelFrames } from '../port/kernel-frames.ts';
 import { LinkNews } from '../port/link-news.ts';
 import { type OpenPort, sumCounts } from '../port/open-port.ts';
@@ -206,10 +207,10 @@ export class Ports {
   /** Ports as the handler is to know them. */
   names(): PortName[] {
     const outputs = new Set([...this.#mirrors.values()].map(({ output }) => output));
-    return this.#entries.map(({ config: { number, name }, open }) => ({
+    return this.#entries.map(({ config: { number, name } }) => ({
       number,
       name,
-      up: !!open,
+      up: this.#table.isUp(number),
       forMirrors: outputs.has(name),
     }));
   }
@@ -244,6 +245,10 @@ export class Ports {
         txDropped: counted('txDropped'),
       };
     });
+  }
+
+  mirrors(): MirrorRow[] {
+    return [...this.#mirrors].map(([name, mirror]) => ({ name, ...mirror }));
   }
 
   // Changes
@@ -313,7 +318,6 @@ export class Ports {
     if (this.#mirrors.get(name)?.output === name) this.#mirrors.delete(name);
     this.#entries = this.#entries.filter((other) => other !== entry);
     this.#table.takeDown(number);
-    this.#table.mirror(number, { in: [], out: [] });
     this.#mirror();
     try {
       await this.#letGo(entry);
@@ -339,6 +343,7 @@ export class Ports {
       throw error;
     }
     this.#table.open(number, entry.threads, entry.link.maxLength);
+    await this.#tellHandler();
   }
 
   async #takeDown(entry: Entry, reason: string): Promise<void> {

@@ -374,7 +374,7 @@ test(
   'every frame has one fate, whatever the packets and the flows',
   seeded((random) => {
     for (let run = 0; run < 20; run++) {
-      const rig = new Rig({ threads: 3, frames: 2048, largeFrames: 4 });
+      const rig = new Rig({ threads: 3, frames: 4096, largeFrames: 4 });
       rig.open(1, 2);
       rig.ports.open(3, 1, 1518);
       rig.ports.mirror(1, { in: [2, 3], out: [2] });

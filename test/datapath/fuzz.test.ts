@@ -81,9 +81,14 @@ const pushMpls = (type: number, entry: number): unknown => exports.pushMpls(fram
 const popMpls = (type: number): unknown => exports.popMpls(frame, type);
 const verify = (): unknown => exports.verifyChecksum(frame);
 
-function complete(start: number, offset: number): void {
-  rig.setPartial(frame, start, offset);
+/** Completes the checksum of the frame's first `most` bytes, which is what an output may send of it. */
+function complete(start: number, offset: number, most: number): void {
+  const length = u32[(frame + Frame.length) >> 2]!;
+  u32[(frame + Frame.length) >> 2] = Math.min(length, most);
+  exports.verifyChecksum(frame);
+  rig.setPartial(frame, start === 0 ? u16[(frame + Frame.l4) >> 1]! : start, offset);
   exports.completeChecksum(frame);
+  u32[(frame + Frame.length) >> 2] = length;
 }
 
 /** Cuts the first packet off; its length and its checksum tell whether it is the same. */

@@ -69,6 +69,17 @@ test('mirrors end, one direction at a time, and what goes to a port that is clos
   assert.deepEqual(rig.checkFates().copiesDropped, { no_such_port: 1 });
 });
 
+test('a port that is opened again is not mirrored', () => {
+  const rig = rigWith([OP_OUTPUT, 2]);
+  rig.ports.mirror(2, { in: [3], out: [3] });
+  rig.ports.close(2);
+  rig.open(2);
+  rig.receive(1, [PACKET]);
+  rig.receive(2, [PACKET]);
+  assert.deepEqual(sentBy(rig), { 2: [hex(PACKET), hex(PACKET)] });
+  rig.checkFates();
+});
+
 test('a segment is copied as a segment', () => {
   const rig = rigWith([OP_OUTPUT, 2]);
   rig.ports.mirror(1, { in: [3] });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   DROP_TABLE_MISS,
+  FRAME_HEADROOM,
   KEY_SIZE,
   MAX_NESTING,
   MAX_ROUNDS,
@@ -15,7 +16,9 @@ import {
   OP_METER,
   OP_NEXT,
   OP_OUTPUT,
+  OP_POP_MPLS,
   OP_POP_VLAN,
+  OP_PUSH_MPLS,
   OP_PUSH_VLAN,
   OP_RECIRCULATE,
   OP_SAMPLE,
@@ -29,7 +32,9 @@ import {
   TALLIES,
 } from '../../src/datapath.ts';
 import { readProgram } from '../support/flows.ts';
-import { ethernet, ipv4, tcp, udp } from '../support/packets.ts';
+import { naiveParse } from '../support/naive-parse.ts';
+import { checksumPlace, fixChecksums } from '../support/naive-rewrite.ts';
+import { ethernet, ipv4, mpls, tcp, udp } from '../support/packets.ts';
 import {
   type Effects,
   hex,
@@ -182,6 +187,48 @@ test('truncating leaves as much of the next that is sent, and of that alone', ()
   ]);
   assert.equal(rig.observer.port(2).txBytes, 50);
   rig.checkFates();
+});
+
+test('a partial checksum is completed before a frame is cut short or goes to the controller', () => {
+  const rig = rigWith([OP_CONTROLLER, 1, OP_TRUNCATE, 60, OP_CONTROLLER, 2, OP_OUTPUT, 2]);
+  const whole = ethernet({}, ipv4({}, tcp({}, new Uint8Array(100).fill(7))));
+  const parsed = naiveParse(whole, 1);
+  assert.ok(typeof parsed === 'object');
+  const partial = whole.slice();
+  fixChecksums(partial, parsed, 'partial');
+  rig.setPartial(rig.frame(partial, 1), parsed.l4, checksumPlace(parsed.transport));
+  rig.datapath.exports.process(1, 1);
+  assert.deepEqual(sentBy(rig), [[2, [hex(whole)]]]);
+  assert.deepEqual(
+    rig.takePunts().map(({ bytes }) => hex(bytes)),
+    [hex(whole), hex(whole.slice(0, 60))],
+  );
+});
+
+// Labels
+
+test('labels are pushed and popped between outputs, and what is behind them is read on the next round', () => {
+  const entry = 0x00010140; // label 16, bottom of stack, TTL 64
+  const rig = rigWith([OP_PUSH_MPLS, 0x8847, entry, OP_OUTPUT, 2, OP_POP_MPLS, 0x0800, OP_RECIRCULATE, 1]);
+  install(rig, 1, [OP_SET, 36, 0x01020304, 0xffffffff, OP_OUTPUT, 3, OP_END]);
+  const of = (dst: string): Uint8Array => ethernet({}, ipv4({ dst }, udp({}, new Uint8Array(20))));
+  rig.receive(1, [of('10.0.0.2')]);
+  const labelled = ethernet({}, mpls([entry], of('10.0.0.2').subarray(14)));
+  assert.deepEqual(sentBy(rig), [
+    [2, [hex(labelled)]],
+    [3, [hex(of('4.3.2.1'))]],
+  ]);
+  rig.checkFates();
+});
+
+test('labels for which there is no headroom are too long', () => {
+  const rig = rigWith(
+    Array(FRAME_HEADROOM / 4 + 1)
+      .fill([OP_PUSH_MPLS, 0x8847, 0])
+      .flat(),
+  );
+  rig.receive(1, [PACKET]);
+  assert.deepEqual(rig.checkFates().dropped, { too_long: 1 });
 });
 
 // Tallies

@@ -4,7 +4,20 @@ import test from 'node:test';
 import { FRAME_HEADROOM } from '../../src/datapath.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
 import { type Checksum, checksumPlace, fixChecksums, naiveSet } from '../support/naive-rewrite.ts';
-import { checksumOf, ethernet, get16, ipv4, ipv6, set16, tcp, udp } from '../support/packets.ts';
+import {
+  checksumOf,
+  concat,
+  ethernet,
+  extension,
+  fragmentHeader,
+  get16,
+  icmp6,
+  ipv4,
+  ipv6,
+  set16,
+  tcp,
+  udp,
+} from '../support/packets.ts';
 import { type Choices, NETWORKS, randomPacket, TRANSPORTS } from '../support/random-packets.ts';
 import { Rig } from '../support/rig.ts';
 import { pick, type Random, randomBytes, seeded } from '../support/seeded.ts';
@@ -141,6 +154,38 @@ test(
         const frame = parsedFrame(packet, parse(packet));
         exports.setWord(frame, offset, word(value), word(mask));
         check([rig.read(frame).bytes, piece(expected, from, to, flags), `${offset} of ${transport}`]);
+        rig.give(frame);
+      }
+    }
+  }),
+);
+
+test(
+  'rewrites IPv6 fragments so that the reassembled packet is right',
+  seeded((random) => {
+    for (let i = 0; i < 2000; i++) {
+      const extensions = [extension(60, randomBytes(random, 6)), fragmentHeader(0, false)];
+      const transport = pick(random, [tcp, udp, icmp6])({}, randomBytes(random, 100));
+      const whole = ethernet({}, ipv6({ extensions }, transport));
+      const parsed = parse(whole);
+      const piece = (of: Uint8Array, from: number, to: number, more: number) => {
+        const result = concat(of.subarray(0, parsed.l4), of.subarray(parsed.l4 + from, parsed.l4 + to));
+        set16(result, parsed.l3 + 4, result.length - parsed.l3 - 40);
+        set16(result, parsed.l4 - 6, from | more);
+        return result;
+      };
+      const offset = pick(random, [20, 24, 32, 36, 40, 44, 48, 52, 56, 60, 76]);
+      const mask = randomMask(random);
+      const value = randomBytes(random, 4).map((byte, n) => byte & mask[n]!);
+      const expected = naiveSet(whole, parsed, 'whole', offset, value, mask);
+      for (const [from, to, more] of [
+        [0, 64, 1],
+        [64, whole.length, 0],
+      ] as const) {
+        const packet = piece(whole, from, to, more);
+        const frame = parsedFrame(packet, parse(packet));
+        exports.setWord(frame, offset, word(value), word(mask));
+        check([rig.read(frame).bytes, piece(expected, from, to, more), `${offset} from ${from}`]);
         rig.give(frame);
       }
     }
