@@ -32,12 +32,13 @@ import {
   type PortBasics,
   type PortContext,
 } from '../port/port.ts';
-import type { TrafficOptions } from '../port/traffic/hosts.ts';
 import { openPort } from '../port/types.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { PortName } from '../upcall/request.ts';
-import type { Config, PortConfig, TrafficConfig } from './config.ts';
+import type { Config, PortConfig } from './config.ts';
 import type { MirrorConfig } from './config-schema.ts';
+import { Mirrors } from './mirrors.ts';
+import { trafficOptions } from './traffic-options.ts';
 
 /** Something could not be opened; the message says what and why. */
 export class OpenError extends Error {
@@ -81,7 +82,7 @@ export class Ports {
   readonly #observer: Observer;
   readonly #context: PortContext;
   #entries: Entry[] = [];
-  readonly #mirrors: Map<string, MirrorConfig>;
+  readonly #mirrors: Mirrors;
   /** Undefined until the threads go round. */
   #engine: Engine | undefined;
   /** Which thread is the next to get a queue that may be anybody's. */
@@ -97,7 +98,7 @@ export class Ports {
     this.#datapaths = datapaths;
     this.#table = new PortTable(arena);
     this.#observer = new Observer(arena);
-    this.#mirrors = new Map(Object.entries(config.mirrors));
+    this.#mirrors = new Mirrors(this.#table, config.mirrors);
     const planned = config.ports.reduce((n, { type, queues }) => n + (type === 'afxdp' ? queues : 0), 0);
     this.#context = {
       arena,
@@ -206,7 +207,7 @@ export class Ports {
 
   /** Ports as the handler is to know them. */
   names(): PortName[] {
-    const outputs = new Set([...this.#mirrors.values()].map(({ output }) => output));
+    const { outputs } = this.#mirrors;
     return this.#entries.map(({ config: { number, name } }) => ({
       number,
       name,
@@ -248,7 +249,7 @@ export class Ports {
   }
 
   mirrors(): MirrorRow[] {
-    return [...this.#mirrors].map(([name, mirror]) => ({ name, ...mirror }));
+    return this.#mirrors.rows();
   }
 
   // Changes
@@ -287,7 +288,7 @@ export class Ports {
       if (mirrored !== undefined) this.#find(mirrored);
       const open = await this.#open(entry);
       this.#entries.push(entry);
-      if (mirrored !== undefined) this.#mirrors.set(name, { from: [mirrored], to: [mirrored], output: name });
+      if (mirrored !== undefined) this.#mirrors.add(name, { from: [mirrored], to: [mirrored], output: name });
       try {
         await this.#bringUp(entry, open);
         this.#mirror();
@@ -315,7 +316,7 @@ export class Ports {
   /** A mirror that has the port's name was made for it, and goes with it. */
   async #forget(entry: Entry): Promise<void> {
     const { name, number } = entry.config;
-    if (this.#mirrors.get(name)?.output === name) this.#mirrors.delete(name);
+    this.#mirrors.forget(name);
     this.#entries = this.#entries.filter((other) => other !== entry);
     this.#table.takeDown(number);
     this.#mirror();
@@ -376,7 +377,7 @@ export class Ports {
     settle: (ports: readonly PortConfig[], present: Record<string, MirrorConfig>) => MirrorConfig,
   ): Promise<void> {
     return this.#change(async () => {
-      this.#mirrors.set(name, settle(this.configs, Object.fromEntries(this.#mirrors)));
+      this.#mirrors.add(name, settle(this.configs, this.#mirrors.configs));
       this.#mirror();
       await this.#tellHandler();
     });
@@ -385,24 +386,14 @@ export class Ports {
   /** @throws Error when there is no mirror of that name. */
   removeMirror(name: string): Promise<void> {
     return this.#change(async () => {
-      if (!this.#mirrors.delete(name)) {
-        const names = [...this.#mirrors.keys()].join(', ') || 'none, for there are no mirrors';
-        throw new Error(`found no mirror ${name}, expected ${names}`);
-      }
+      this.#mirrors.remove(name);
       this.#mirror();
       await this.#tellHandler();
     });
   }
 
-  /** Tells the datapath who mirrors whom. What a mirror says of a port that is not there now is passed over. */
   #mirror(): void {
-    const numbers = new Map(this.#entries.map(({ config: { name, number } }) => [name, number]));
-    const mirrors = [...this.#mirrors.values()].filter(({ output }) => numbers.has(output));
-    const outputs = (way: 'from' | 'to', port: string) =>
-      mirrors.filter((mirror) => mirror[way].includes(port)).map(({ output }) => numbers.get(output)!);
-    for (const [name, number] of numbers) {
-      this.#table.mirror(number, { in: outputs('from', name), out: outputs('to', name) });
-    }
+    this.#mirrors.apply(new Map(this.#entries.map(({ config: { name, number } }) => [name, number])));
   }
 
   // Watching
@@ -497,20 +488,4 @@ export class Ports {
       open?.close();
     }
   }
-}
-
-function trafficOptions(port: TrafficConfig, ports: readonly PortConfig[]): TrafficOptions {
-  const peers = ports.filter((peer): peer is TrafficConfig => port.peers.includes(peer.name));
-  return {
-    hosts: port.hosts,
-    network: port.network,
-    portNumber: port.number,
-    peers: peers.map(({ number, hosts }) => ({ portNumber: number, hosts })),
-    connectionsPerSecond: port.connectionsPerSecond,
-    mix: { tcp: port.mix.http, udp: port.mix.dns, ping: port.mix.ping },
-    bytesPerConnection: port.bytesPerConnection,
-    ipv6: port.ipv6 ? 0.5 : 0,
-    vlan: port.vlan,
-    seed: port.seed,
-  };
 }
