@@ -110,6 +110,14 @@ export interface MacRow {
   ageSeconds: number;
 }
 
+/** Copies of what comes `from` ports, and goes `to` ports, go to `output`. */
+export interface MirrorRow {
+  name: string;
+  from: string[];
+  to: string[];
+  output: string;
+}
+
 /** What `show` can list, and the rows it lists. */
 export interface Shown {
   ports: PortRow;
@@ -119,9 +127,19 @@ export interface Shown {
   counters: CounterRow;
   memory: MemoryRow;
   macs: MacRow;
+  mirrors: MirrorRow;
 }
 
-export const SHOWN = ['ports', 'flows', 'megaflows', 'threads', 'counters', 'memory', 'macs'] as const;
+export const SHOWN = [
+  'ports',
+  'flows',
+  'megaflows',
+  'threads',
+  'counters',
+  'memory',
+  'macs',
+  'mirrors',
+] as const;
 
 export const FLOW_COMMANDS = ['dump', 'add', 'modify', 'modify-strict', 'delete', 'delete-strict'] as const;
 export type FlowCommand = (typeof FLOW_COMMANDS)[number];

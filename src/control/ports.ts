@@ -15,11 +15,12 @@
  *     4. the kernel's side is closed, then the threads let go of the frames that it had
  *     5. removal only: every thread empties its rings; then the number is free
  *
- * Changes happen one after the other. Bringing up goes the other way round: kernel, handler, threads, datapath.
+ * Changes happen one after the other. Bringing up goes the other way round: the kernel, the handler, which is to
+ * know the port before frames come in there, threads, the datapath, and the handler again, which now sends there.
  */
 import { getSystemErrorMap } from 'node:util';
 import { type Arena, Observer, PortTable, type PortTotals, QueueAreas } from '../datapath.ts';
-import type { PortRow } from '../model.ts';
+import type { MirrorRow, PortRow } from '../model.ts';
 import { KernelFrames } from '../port/kernel-frames.ts';
 import { LinkNews } from '../port/link-news.ts';
 import { type OpenPort, sumCounts } from '../port/open-port.ts';
@@ -31,12 +32,13 @@ import {
   type PortBasics,
   type PortContext,
 } from '../port/port.ts';
-import type { TrafficOptions } from '../port/traffic/hosts.ts';
 import { openPort } from '../port/types.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { PortName } from '../upcall/request.ts';
-import type { Config, PortConfig, TrafficConfig } from './config.ts';
+import type { Config, PortConfig } from './config.ts';
 import type { MirrorConfig } from './config-schema.ts';
+import { Mirrors } from './mirrors.ts';
+import { trafficOptions } from './traffic-options.ts';
 
 /** Something could not be opened; the message says what and why. */
 export class OpenError extends Error {
@@ -80,7 +82,7 @@ export class Ports {
   readonly #observer: Observer;
   readonly #context: PortContext;
   #entries: Entry[] = [];
-  readonly #mirrors: Map<string, MirrorConfig>;
+  readonly #mirrors: Mirrors;
   /** Undefined until the threads go round. */
   #engine: Engine | undefined;
   /** Which thread is the next to get a queue that may be anybody's. */
@@ -96,7 +98,7 @@ export class Ports {
     this.#datapaths = datapaths;
     this.#table = new PortTable(arena);
     this.#observer = new Observer(arena);
-    this.#mirrors = new Map(Object.entries(config.mirrors));
+    this.#mirrors = new Mirrors(this.#table, config.mirrors);
     const planned = config.ports.reduce((n, { type, queues }) => n + (type === 'afxdp' ? queues : 0), 0);
     this.#context = {
       arena,
@@ -206,11 +208,11 @@ export class Ports {
 
   /** Ports as the handler is to know them. */
   names(): PortName[] {
-    const outputs = new Set([...this.#mirrors.values()].map(({ output }) => output));
-    return this.#entries.map(({ config: { number, name }, open }) => ({
+    const { outputs } = this.#mirrors;
+    return this.#entries.map(({ config: { number, name } }) => ({
       number,
       name,
-      up: !!open,
+      up: this.#table.isUp(number),
       forMirrors: outputs.has(name),
     }));
   }
@@ -245,6 +247,10 @@ export class Ports {
         txDropped: counted('txDropped'),
       };
     });
+  }
+
+  mirrors(): MirrorRow[] {
+    return this.#mirrors.rows();
   }
 
   // Changes
@@ -288,7 +294,7 @@ export class Ports {
       if (mirrored !== undefined) this.#find(mirrored);
       const open = await this.#open(entry);
       this.#entries.push(entry);
-      if (mirrored !== undefined) this.#mirrors.set(name, { from: [mirrored], to: [mirrored], output: name });
+      if (mirrored !== undefined) this.#mirrors.add(name, { from: [mirrored], to: [mirrored], output: name });
       try {
         await this.#bringUp(entry, open);
         this.#mirror();
@@ -316,10 +322,9 @@ export class Ports {
   /** A mirror that has the port's name was made for it, and goes with it. */
   async #forget(entry: Entry): Promise<void> {
     const { name, number } = entry.config;
-    if (this.#mirrors.get(name)?.output === name) this.#mirrors.delete(name);
+    this.#mirrors.forget(name);
     this.#entries = this.#entries.filter((other) => other !== entry);
     this.#table.takeDown(number);
-    this.#table.mirror(number, { in: [], out: [] });
     this.#mirror();
     try {
       await this.#letGo(entry);
@@ -345,6 +350,7 @@ export class Ports {
       throw error;
     }
     this.#table.open(number, entry.threads, entry.link.maxLength);
+    await this.#tellHandler();
   }
 
   async #takeDown(entry: Entry, reason: string): Promise<void> {
@@ -377,7 +383,7 @@ export class Ports {
     settle: (ports: readonly PortConfig[], present: Record<string, MirrorConfig>) => MirrorConfig,
   ): Promise<void> {
     return this.#change(async () => {
-      this.#mirrors.set(name, settle(this.configs, Object.fromEntries(this.#mirrors)));
+      this.#mirrors.add(name, settle(this.configs, this.#mirrors.configs));
       this.#mirror();
       await this.#tellHandler();
     });
@@ -386,24 +392,14 @@ export class Ports {
   /** @throws Error when there is no mirror of that name. */
   removeMirror(name: string): Promise<void> {
     return this.#change(async () => {
-      if (!this.#mirrors.delete(name)) {
-        const names = [...this.#mirrors.keys()].join(', ') || 'none, for there are no mirrors';
-        throw new Error(`found no mirror ${name}, expected ${names}`);
-      }
+      this.#mirrors.remove(name);
       this.#mirror();
       await this.#tellHandler();
     });
   }
 
-  /** Tells the datapath who mirrors whom. What a mirror says of a port that is not there now is passed over. */
   #mirror(): void {
-    const numbers = new Map(this.#entries.map(({ config: { name, number } }) => [name, number]));
-    const mirrors = [...this.#mirrors.values()].filter(({ output }) => numbers.has(output));
-    const outputs = (way: 'from' | 'to', port: string) =>
-      mirrors.filter((mirror) => mirror[way].includes(port)).map(({ output }) => numbers.get(output)!);
-    for (const [name, number] of numbers) {
-      this.#table.mirror(number, { in: outputs('from', name), out: outputs('to', name) });
-    }
+    this.#mirrors.apply(new Map(this.#entries.map(({ config: { name, number } }) => [name, number])));
   }
 
   // Watching
@@ -500,20 +496,4 @@ export class Ports {
       open?.close();
     }
   }
-}
-
-function trafficOptions(port: TrafficConfig, ports: readonly PortConfig[]): TrafficOptions {
-  const peers = ports.filter((peer): peer is TrafficConfig => port.peers.includes(peer.name));
-  return {
-    hosts: port.hosts,
-    network: port.network,
-    portNumber: port.number,
-    peers: peers.map(({ number, hosts }) => ({ portNumber: number, hosts })),
-    connectionsPerSecond: port.connectionsPerSecond,
-    mix: { tcp: port.mix.http, udp: port.mix.dns, ping: port.mix.ping },
-    bytesPerConnection: port.bytesPerConnection,
-    ipv6: port.ipv6 ? 0.5 : 0,
-    vlan: port.vlan,
-    seed: port.seed,
-  };
 }

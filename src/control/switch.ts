@@ -112,6 +112,8 @@ export class Switch implements SwitchControl {
     switch (what) {
       case 'ports':
         return this.summary().ports;
+      case 'mirrors':
+        return this.#ports.mirrors();
       case 'threads':
         return this.#threads();
       case 'counters':

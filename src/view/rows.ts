@@ -72,6 +72,12 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
     { head: 'port', cell: (mac) => mac.port },
     { head: 'age', cell: (mac) => time(mac.ageSeconds * 1000), right: true },
   ],
+  mirrors: [
+    { head: 'mirror', cell: (mirror) => mirror.name },
+    { head: 'from', cell: (mirror) => mirror.from.join(' ') },
+    { head: 'to', cell: (mirror) => mirror.to.join(' ') },
+    { head: 'output', cell: (mirror) => mirror.output },
+  ],
 };
 
 const STAGES: Column<StageRow & { thread: number }>[] = [

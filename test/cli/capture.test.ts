@@ -107,7 +107,7 @@ test('a mirror copies both directions of a port, once, and floods leave its outp
       await capture(heddle, '--write', '/dev/null', '--count', '1000').outcome;
       const { ports: rows, copiesDropped } = await heddle.stop();
       const [web, , trace] = rows;
-      assert(web!.rxPackets > 500 && web!.txPackets > 500);
+      assert(web!.rxPackets > 100 && web!.txPackets > 100);
       // A segment that leaves as several packets is copied as the one frame it was.
       assert(Math.abs(trace!.txPackets - web!.rxPackets - web!.txPackets) <= web!.txPackets / 2);
       assert.deepEqual(copiesDropped, {});

@@ -109,6 +109,10 @@ test('a row of each kind can be shown', () => {
     cells(showRows('macs', [{ vlan: 0, mac: '02:00:00:01:00:00', port: 'web', ageSeconds: 3 }])),
     '0 | 02:00:00:01:00:00 | web | 3.0 s',
   );
+  assert.equal(
+    cells(showRows('mirrors', [{ name: 'm', from: ['a'], to: ['a', 'b'], output: 'trace' }])),
+    'm | a | a b | trace',
+  );
 });
 
 test('text that would move the cursor does not', () => {
