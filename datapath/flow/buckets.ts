@@ -22,7 +22,6 @@
 import { map } from '../memory/arena';
 import { Flow, flowAt, flowNumber, nextOf } from './flow';
 
-export const BUCKET_SLOTS: u32 = 16;
 export const BUCKET_TAGS_SIZE: u32 = 32;
 export const BUCKET_SLOTS_SIZE: u32 = 64;
 
@@ -31,7 +30,7 @@ export const BUCKET_FLOWS: u32 = 5;
 
 const TAG_FREE: u32 = 0;
 const TAG_ANY: u32 = 0xffff; // of a slot with several flows
-const LAST_SLOT: u32 = 15;
+const LAST_SLOT: u32 = 15; // of sixteen
 
 /** From 1 to 0x8000, of the low bits: the high ones choose the bucket. */
 export function tagOf(hash: u32): u32 {
