@@ -4,13 +4,14 @@
  *     tags     [ 16 × u16 ][ 16 × u16 ] …     half a line a bucket
  *     slots    [ 16 × u32 ][ 16 × u32 ] …     a line a bucket; flow number + 1, 0 none
  *
- * A look-up under a mask that has no flow for the packet, and most are, reads the tags alone: four bytes a
- * flow at most, which stay in the processor's second level where neither slots nor flow records would. All
- * sixteen are compared at once; one in two thousand look-ups meets a tag of another flow.
+ * A look-up under a mask that has no flow for the packet, and most are, reads the tags alone: six bytes a flow,
+ * which stay in the processor's second level where neither slots nor flow records would. All sixteen are
+ * compared at once; one look-up in six thousand meets a tag of another flow.
  *
  * A flow goes into a slot of its bucket that is free and never moves. When none is, it goes to the head of
- * a chain (`Flow.next`) in the last slot, whose tag is then TAG_ANY. With a bucket for every four to eight
- * flows that happens to less than one bucket in two hundred.
+ * a chain (`Flow.next`) in the last slot, whose tag is then TAG_ANY. With five flows a bucket on average that
+ * happens to one bucket in fifty thousand: so no second choice of bucket is needed, which would cost every
+ * look-up that finds nothing a second line.
  *
  * Written under the classifier's lock: first the word that leads to a flow or past it, then the slot's tag,
  * each with one atomic store. Readers take no lock. They load tags as they are, sixteen bytes at a time: a
@@ -21,7 +22,6 @@
 import { map } from '../memory/arena';
 import { Flow, flowAt, flowNumber, nextOf } from './flow';
 
-export const BUCKET_SLOTS: u32 = 16;
 export const BUCKET_TAGS_SIZE: u32 = 32;
 export const BUCKET_SLOTS_SIZE: u32 = 64;
 
@@ -30,15 +30,16 @@ export const BUCKET_FLOWS: u32 = 5;
 
 const TAG_FREE: u32 = 0;
 const TAG_ANY: u32 = 0xffff; // of a slot with several flows
-const LAST_SLOT: u32 = 15;
+const LAST_SLOT: u32 = 15; // of sixteen
 
 /** From 1 to 0x8000, of the low bits: the high ones choose the bucket. */
 export function tagOf(hash: u32): u32 {
   return (hash & 0x7fff) + 1;
 }
 
-export function bucketOf(hash: u32): u32 {
-  return <u32>((<u64>hash * <u64>map.bucketCount) >>> 32);
+/** Which of `buckets` buckets a hash belongs to. */
+export function bucketOf(hash: u32, buckets: u32): u32 {
+  return <u32>((<u64>hash * <u64>buckets) >>> 32);
 }
 
 /** Address of the tags of `bucket`. */
@@ -62,7 +63,7 @@ export function candidates(tags: usize, tag: u32): u32 {
 
 /** Shows `flow`, which is complete, to the readers. Under the lock. */
 export function show(flow: Flow): void {
-  const bucket = bucketOf(flow.hash);
+  const bucket = bucketOf(flow.hash, map.bucketCount);
   const slot = min<u32>(ctz<u32>(candidates(tagsAt(bucket), TAG_FREE)), LAST_SLOT);
   flow.next = load<u32>(slotAt(bucket, slot));
   atomic.store<u32>(slotAt(bucket, slot), flowNumber(flow) + 1);
@@ -71,7 +72,7 @@ export function show(flow: Flow): void {
 
 /** Leads the readers past `flow`. Under the lock. */
 export function hide(flow: Flow): void {
-  const bucket = bucketOf(flow.hash);
+  const bucket = bucketOf(flow.hash, map.bucketCount);
   const place = placeOf(flow);
   atomic.store<u32>(place, flow.next);
   const slot = <u32>(place - slotAt(bucket, 0)) >>> 2;
@@ -97,7 +98,7 @@ export function renewTags(bucket: u32): void {
 /** Address of the word that leads to `flow`. */
 function placeOf(flow: Flow): usize {
   const number = flowNumber(flow) + 1;
-  const bucket = bucketOf(flow.hash);
+  const bucket = bucketOf(flow.hash, map.bucketCount);
   for (let slot: u32 = 0; slot < LAST_SLOT; slot++) {
     if (load<u32>(slotAt(bucket, slot)) == number) return slotAt(bucket, slot);
   }

@@ -24,7 +24,18 @@
 
 import { BATCH } from '../batch';
 import { ArenaMap, map } from '../memory/arena';
-import { bucketOf, candidates, hide, show, slotAt, supersede, tagOf, tagsAt } from './buckets';
+import {
+  BUCKET_SLOTS_SIZE,
+  BUCKET_TAGS_SIZE,
+  bucketOf,
+  candidates,
+  hide,
+  show,
+  slotAt,
+  supersede,
+  tagOf,
+  tagsAt,
+} from './buckets';
 import { Flow, flowAt, inherit, nextOf } from './flow';
 import { hashBatch } from './hash';
 import { KEY_SIZE, Key } from './key';
@@ -94,18 +105,18 @@ function numberAt(list: usize, p: u32): usize {
  * how many. The lists may be the same.
  */
 function sift(hashes: usize, open: usize, n: u32, still: usize, places: usize): u32 {
-  const tags = map.bucketTags;
-  const slots = map.bucketSlots;
+  const tags = tagsAt(0);
+  const slots = slotAt(0, 0);
   const buckets = map.bucketCount;
   const end = open + ((<usize>n) << 2);
   let to = still;
   for (; open < end; open += 4) {
     const hash = load<u32>(hashes);
     hashes += 4;
-    const bucket = <u32>((<u64>hash * <u64>buckets) >>> 32);
-    const found = candidates(tags + ((<usize>bucket) << 5), tagOf(hash));
+    const bucket = bucketOf(hash, buckets);
+    const found = candidates(tags + bucket * BUCKET_TAGS_SIZE, tagOf(hash));
     const number = load<u32>(open);
-    store<u32>(places + ((<usize>number) << 2), slots + (bucket << 6) + (ctz<u32>(found) << 2));
+    store<u32>(places + ((<usize>number) << 2), slots + bucket * BUCKET_SLOTS_SIZE + (ctz<u32>(found) << 2));
     store<u32>(to, number);
     to += (<u32>(found == 0)) << 2;
   }
@@ -140,19 +151,21 @@ export function classify(key: Key): Flow | null {
   const n = subtableCount();
   for (let i: u32 = 0; i < n; i++) {
     if (isEmpty(i)) continue;
-    const flow = inBucket(hashIn(i, key), key);
+    const flow = flowIn(i, key);
     if (flow) return flow;
   }
   return null;
 }
 
-function inBucket(hash: u32, key: Key): Flow | null {
-  const bucket = bucketOf(hash);
+/** The flow of subtable `i` that takes `key`, or null. Call within an epoch, or under the lock. */
+function flowIn(i: u32, key: Key): Flow | null {
+  const hash = hashIn(i, key);
+  const bucket = bucketOf(hash, map.bucketCount);
   for (let slots = candidates(tagsAt(bucket), tagOf(hash)); slots != 0; slots &= slots - 1) {
     let at = atomic.load<u32>(slotAt(bucket, ctz<u32>(slots)));
     while (at != 0) {
       const flow = flowAt(at - 1);
-      if (takes(flow, key)) return flow;
+      if (flow.subtable == i && takes(flow, key)) return flow;
       at = nextOf(flow);
     }
   }
@@ -213,16 +226,5 @@ export function relink(flow: Flow, heir: Flow): void {
 /** The live flow with exactly this mask and masked key, or null. Under the lock. */
 export function find(mask: Key, masked: Key): Flow | null {
   const i = subtableOf(mask);
-  if (i == NO_SUBTABLE) return null;
-  const hash = hashIn(i, masked);
-  const bucket = bucketOf(hash);
-  for (let slots = candidates(tagsAt(bucket), tagOf(hash)); slots != 0; slots &= slots - 1) {
-    let at = load<u32>(slotAt(bucket, ctz<u32>(slots)));
-    while (at != 0) {
-      const flow = flowAt(at - 1);
-      if (flow.subtable == i && takes(flow, masked)) return flow;
-      at = flow.next;
-    }
-  }
-  return null;
+  return i == NO_SUBTABLE ? null : flowIn(i, masked);
 }

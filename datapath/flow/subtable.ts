@@ -23,7 +23,7 @@ export class Subtable {
 
 export const SUBTABLE_STRIDE: u32 = 192;
 export const SUBTABLE_MASK: usize = 16;
-/** A look-up that finds nothing pays for every one of them: some 3 ns each. */
+/** A look-up that finds nothing pays for every one of them: about 5 ns each. */
 export const MAX_SUBTABLES: u32 = 512;
 export const NO_SUBTABLE: u32 = 0xffffffff;
 
