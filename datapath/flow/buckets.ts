@@ -22,6 +22,7 @@
 import { map } from '../memory/arena';
 import { Flow, flowAt, flowNumber, nextOf } from './flow';
 
+export const BUCKET_SLOTS: u32 = 16;
 export const BUCKET_TAGS_SIZE: u32 = 32;
 export const BUCKET_SLOTS_SIZE: u32 = 64;
 
