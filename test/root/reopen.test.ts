@@ -37,7 +37,7 @@ for (const type of ['packet', 'afxdp']) {
         const limits = { threads: 3, ports: 2, queues: 2, flows: 1024, frames: 8192, largeFrames: 512 };
         const arena = createArena(loadModule(), limits, 1);
         const areas = new QueueAreas(arena);
-        const context = { arena, areas, kernelFrames: new KernelFrames(8192, 2), epochMs: 0 };
+        const context = { arena, areas, kernelFrames: new KernelFrames(8192, 2), epochMs: 0, ring() {} };
         const options = { name: 'p', number: 1, queues: 2, interface: port, queue: 0, mode: 'auto' };
         const open = await openPort(type, options, context);
         const datapath = new Datapath(arena, 0);
