@@ -93,7 +93,7 @@ export function parseAll(n: u32, mirrors: u32): u32 {
       drop(number, reason);
       continue;
     }
-    if (frame.rounds != 0) keyIn(kept).recirculation = frame.recirculation;
+    if (frame.rounds != 0) keyIn(kept).recirculation = <u16>frame.recirculation;
     setFrameIn(kept++, number);
   }
   return kept;

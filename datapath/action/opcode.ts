@@ -18,7 +18,7 @@
  *                                              the same with one of the programs, chosen by the connection
  *     OP_TALLY        tally                    counts the packet and its bytes there
  *     OP_CONTROLLER   punt                     to the handler, which knows what the number means
- *     OP_RECIRCULATE  recirculation            the packet is parsed and looked up again, under this number
+ *     OP_RECIRCULATE  recirculation            the packet is parsed and looked up again, under this number of 16 bits
  *
  * OP_SET names the place by the flow key: the packet's header behind those key bytes gets
  * `old & ~mask | value`, and every checksum over it is kept right. The key itself does not change.

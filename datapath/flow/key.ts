@@ -2,18 +2,18 @@
  * The flow key: what the switch knows about a packet when it decides its fate. Two cache lines: most packets
  * have only zeros in the second, and most flows match nothing there.
  *
- *      0        4        6        8                14               20    21   22   23
- *     ┌────────┬────────┬────────┬────────────────┬────────────────┬─────┬────┬────┬────┐
- *     │ inPort │vlanTci │ethType │     ethDst     │     ethSrc     │proto│tos │ttl │frag│
- *     └────────┴────────┴────────┴────────────────┴────────────────┴─────┴────┴────┴────┘
+ *      0        2         4        6        8            14           20    21   22   23
+ *     ┌────────┬─────────┬────────┬────────┬────────────┬────────────┬─────┬────┬────┬────┐
+ *     │ inPort │recircul.│vlanTci │ethType │   ethDst   │   ethSrc   │proto│tos │ttl │frag│
+ *     └────────┴─────────┴────────┴────────┴────────────┴────────────┴─────┴────┴────┴────┘
  *      24      26      28        30       32
  *     ┌───────┬───────┬─────────┬────────┬──────────────────────────────────────────────┐
  *     │ tpSrc │ tpDst │tcpFlags │innerTci│ addresses, by ethType (32 bytes, below)      │
  *     └───────┴───────┴─────────┴────────┴──────────────────────────────────────────────┘
- *      64              68      70      72       76          80
- *     ┌───────────────┬───────┬───────┬────────┬───────────┬────────────────────────────┐
- *     │ recirculation │ctState│ctZone │ ctMark │ ipv6Label │ ctLabel (16)               │
- *     └───────────────┴───────┴───────┴────────┴───────────┴────────────────────────────┘
+ *      64      66      68       72       76          80
+ *     ┌───────┬───────┬────────┬────────┬───────────┬──────────────────────────────┐
+ *     │ctState│ctZone │ ctMark │ unused │ ipv6Label │ ctLabel (16)                 │
+ *     └───────┴───────┴────────┴────────┴───────────┴──────────────────────────────┘
  *      96                     112        118       124
  *     ┌──────────────────────┬──────────┬─────────┬────────┐
  *     │ ndTarget (16)        │  ndSll   │  ndTll  │ unused │
@@ -34,11 +34,12 @@
  * `innerTci` is the same for a second tag. `nwProto` is the IP protocol, or the ARP operation's low byte.
  * ICMP's type and code are `tpSrc` and `tpDst`. `nwFrag` is 0, FRAGMENT_FIRST or FRAGMENT_LATER (a later
  * fragment has no ports). `recirculation` is 0 for a packet as it came in, else the number that the tables
- * gave to the point where they stopped.
+ * gave to the point where they stopped. It stands beside the port because every mask has both.
  */
 @unmanaged
 export class Key {
-  inPort: u32;
+  inPort: u16;
+  recirculation: u16;
   vlanTci: u16;
   ethType: u16;
   ethDst: u32; // first four bytes; the last two follow
@@ -62,10 +63,10 @@ export class Key {
   ipv6Dst4: u32;
   ipv6Dst8: u32;
   ipv6Dst12: u32;
-  recirculation: u32;
   ctState: u16;
   ctZone: u16;
   ctMark: u32;
+  unused72: u32;
   ipv6Label: u32; // twenty bits
   ctLabel: u32; // first of four words
   ctLabel4: u32;
@@ -79,7 +80,7 @@ export class Key {
   ndSllLow: u16;
   ndTll: u16; // first two bytes; the last four follow
   ndTllLow: u32;
-  unused: u32;
+  unused124: u32;
 }
 
 export const KEY_SIZE: u32 = 128;

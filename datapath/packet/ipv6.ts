@@ -127,7 +127,7 @@ export function setIpv6(frame: Frame, offset: u32, value: u32, mask: u32): void 
     setBytes(ip + 4, (value << 8) & 0xff000000, (mask << 8) & 0xff000000);
   } else if (offset == offsetof<Key>('tpSrc')) {
     setPorts(frame, value, mask);
-  } else if (offset >= offsetof<Key>('nwSrc') && offset < offsetof<Key>('recirculation')) {
+  } else if (offset >= offsetof<Key>('nwSrc') && offset < offsetof<Key>('ctState')) {
     setAddressWord(frame, offset, value, mask);
   } else if (offset == offsetof<Key>('ipv6Label')) {
     setBytes(ip, value & LABEL, mask & LABEL);

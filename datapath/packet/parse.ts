@@ -34,7 +34,7 @@ import { parseMpls } from './mpls';
 export function parse(frame: Frame, key: Key): u32 {
   const at = changetype<usize>(key);
   for (let i: usize = 0; i < KEY_SIZE; i += 16) v128.store(at + i, i64x2.splat(0));
-  key.inPort = frame.port;
+  key.inPort = <u16>frame.port;
   forgetHeaders(frame);
 
   const data = frame.data;

@@ -64,7 +64,7 @@ interface Entry {
   link: Link;
   /** Why it is down; empty while it is up. */
   reason: string;
-  /** Since when it is up or down. */
+  /** Since when it is up or down, on the switch clock. */
   sinceMs: number;
   /** When it is tried again, and how long is waited after that. */
   retryAtMs: number;
@@ -181,14 +181,19 @@ export class Ports {
       open.close();
       throw error;
     }
-    Object.assign(entry, { open, reason: '', sinceMs: Date.now(), retryMs: LEAST_RETRY_MS });
+    Object.assign(entry, { open, reason: '', sinceMs: this.#nowMs(), retryMs: LEAST_RETRY_MS });
   }
 
   #noteDown(entry: Entry, reason: string): void {
-    if (entry.reason === '') entry.sinceMs = Date.now();
+    if (entry.reason === '') entry.sinceMs = this.#nowMs();
     entry.reason = reason;
     entry.retryAtMs = Date.now() + entry.retryMs;
     entry.retryMs = Math.min(2 * entry.retryMs, MOST_RETRY_MS);
+  }
+
+  /** On the switch clock, which stands until the threads go round. */
+  #nowMs(): number {
+    return this.#engine?.nowMs() ?? 0;
   }
 
   // What there is
@@ -235,7 +240,7 @@ export class Ports {
         state: this.#table.isUp(config.number) ? 'up' : 'down',
         carrier: reason === '' && link.carrier,
         reason: reason || link.absence || '',
-        sinceSeconds: Math.round((Date.now() - sinceMs) / 1000),
+        sinceSeconds: Math.round((this.#nowMs() - sinceMs) / 1000),
         mtu: link.mtu,
         rxPackets: counted('rxPackets'),
         rxBytes: counted('rxBytes'),

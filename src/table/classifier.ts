@@ -66,7 +66,7 @@ const TCP_FLAGS_BITS = 0xffff;
 /** 0 port and metadata, 1 Ethernet, 2 network, 3 transport. */
 function stageOf(at: number, bits: number): number {
   if (at === 0 || at >= word(Pipeline.metadata)) return 0;
-  if (at >= word(Key.recirculation) && at < word(Key.ipv6Label)) return 0;
+  if (at >= word(Key.ctState) && at < word(Key.ipv6Label)) return 0;
   if (at >= word(Key.ctLabel) && at < word(Key.ndTarget)) return 0;
   if (at < word(Key.nwProto)) return 1;
   if (at === FLAGS_AND_TAG) return bits & TCP_FLAGS_BITS ? 3 : 1;

@@ -1,11 +1,3 @@
-/**
- * Prints a datapath flow in the style of `ovs-appctl dpctl/dump-flows`:
- *
- *     in_port(1),eth_type(0x0800),ipv4(dst=10.0.0.1,frag=no), actions:set(eth(dst=00:00:00:00:00:02)),2
- *
- * `recirc_id` stands there only for packets that have gone round.
- */
-import { Key } from '../datapath.ts';
 import { KEY_WORDS, Match, wordsOf } from './match.ts';
 import { printGroups, printTags } from './print-key.ts';
 import { printProgram } from './print-program.ts';
@@ -30,10 +22,11 @@ export function formatMegaflow(
     value.map((word, i) => word & masks[i]!),
     masks,
   );
-  const recirculation = match.value[Key.recirculation >> 2]!;
+  const [first] = match.value as unknown as [number];
+  const recirculation = first >>> 16;
   const fields = [
     ...(recirculation === 0 ? [] : [`recirc_id(0x${recirculation.toString(16)})`]),
-    `in_port(${printPort(match.value[0]!, ports)})`,
+    `in_port(${printPort(first & 0xffff, ports)})`,
     ...printTags(match),
     ...printGroups(match, match),
   ];

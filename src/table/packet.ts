@@ -39,7 +39,8 @@ const TYPE_BITS = 0xffff_0000;
 const PROTO_WORD = Key.nwProto >> 2; // the protocol in the low byte, the fragment kind in the high one
 const PROTO_BITS = 0xff;
 const FRAG_BITS = 0x0300_0000;
-const RECIRCULATION_WORD = Key.recirculation >> 2;
+const BEHIND_NETWORK_WORD = Key.ctState >> 2;
+const PORT_BITS = 0xffff; // of the first word; the rest is the recirculation number
 const PORTS_WORD = Key.tpSrc >> 2;
 const FLAGS_WORD = Key.tcpFlags >> 2;
 const FLAGS_BITS = 0xffff;
@@ -50,7 +51,7 @@ const DISCOVERY_WORDS = [Key.ndTarget >> 2, Key.ndTllLow >> 2] as const;
 /** The words of the network and transport headers; of the one with the TCP flags only those. */
 export const NETWORK_WORDS: readonly number[] = [...Array(FLOW_KEY_WORDS).keys()].filter(
   (word) =>
-    (word >= PROTO_WORD && word < RECIRCULATION_WORD) ||
+    (word >= PROTO_WORD && word < BEHIND_NETWORK_WORD) ||
     word === Key.ipv6Label >> 2 ||
     (word >= DISCOVERY_WORDS[0] && word <= DISCOVERY_WORDS[1]),
 );
@@ -94,6 +95,8 @@ export class Packet {
   tags: readonly Entry[];
   labels: readonly Entry[];
   inner: Hidden | undefined;
+  /** Where the tables stopped when the packet was sent round; 0: it has not been. Not among `words`. */
+  readonly recirculation: number;
   /** Host order. */
   ethType: number;
   /** The headers behind the Ethernet type are not known. */
@@ -113,6 +116,8 @@ export class Packet {
     const buffer = new ArrayBuffer(2 * TABLE_KEY_SIZE);
     new Uint8Array(buffer).set(key);
     this.words = new Uint32Array(buffer, 0, KEY_WORDS);
+    this.recirculation = this.words[0]! >>> 16;
+    this.words[0]! &= PORT_BITS;
     this.written = new Uint32Array(buffer, TABLE_KEY_SIZE, KEY_WORDS);
     this.ethType = swap16(this.words[TCI_WORD]! >>> 16);
     this.tags = [this.#entryAt(OUTER_TAG), this.#entryAt(INNER_TAG)];
@@ -122,7 +127,6 @@ export class Packet {
     // What the other bits of the key mean depends on these, so every megaflow matches them.
     this.seen[0] = ALL;
     this.seen[TCI_WORD] = TYPE_BITS;
-    this.seen[RECIRCULATION_WORD] = ALL;
     if (this.isIp) this.seen[PROTO_WORD] = FRAG_BITS;
   }
 

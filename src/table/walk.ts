@@ -20,7 +20,6 @@ import {
   DROP_TABLE_MISS,
   DROP_TTL_EXPIRED,
   KEY_SIZE,
-  Key,
 } from '../datapath.ts';
 import { type Action, addsTag, type ControllerAction, type LearnAction } from './action.ts';
 import { actionSetOutput, orderActionSet } from './action-set.ts';
@@ -107,7 +106,7 @@ export class Walk {
 
   /** Does what the tables say, from table 0 or from where the packet was frozen. */
   run(): void {
-    const recirculation = this.packet.words[Key.recirculation >> 2]!;
+    const { recirculation } = this.packet;
     if (recirculation === 0) this.#enter(0, this.packet.inPort, 0);
     else this.#thaw(recirculation);
     this.#runVisits();

@@ -16,7 +16,7 @@ import { credit, Megaflows } from './megaflows.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './request.ts';
 
 /** Packets that wait for another round or go to a controller do so in so many ways at most. */
-const FROZEN_MAX = 65_536;
+const FROZEN_MAX = 65_535; // numbers have 16 bits in the flow key
 const PUNTS_MAX = 65_536;
 
 export class Handler {

@@ -65,7 +65,7 @@ for (const command of ['run', 'check']) {
     assert.equal(
       stderr,
       `${path}:3:11: ports.a.type: found "packt", ` +
-        'expected one of packet, afxdp, traffic, capture (did you mean packet?)\n',
+        'expected one of packet, afxdp, tap, stream, traffic, capture (did you mean packet?)\n',
     );
     assert.equal(code, 2);
     assert.equal(stdout, '');

@@ -49,12 +49,12 @@ import { type Random, seeded } from '../support/seeded.ts';
 
 const PACKET = ethernet({}, ipv4({}, udp({}, new Uint8Array(80))));
 const ANY = new Uint8Array(KEY_SIZE);
-const ROUND = new Uint8Array(KEY_SIZE).fill(0xff, 64, 68);
+const ROUND = new Uint8Array(KEY_SIZE).fill(0xff, 2, 4);
 
 /** The key of packets that have gone round as `recirculation`. */
 function roundKey(recirculation: number): Uint8Array {
   const key = new Uint8Array(KEY_SIZE);
-  new DataView(key.buffer).setUint32(64, recirculation, true);
+  new DataView(key.buffer).setUint16(2, recirculation, true);
   return key;
 }
 
@@ -297,7 +297,7 @@ test('misses and punts come apart in one batch, whether well formed or not', () 
   assert.equal(rig.handler.exports.puntCount(), 1);
   assert.deepEqual(rig.handler.punt(0).bytes, miss.slice(0, 15));
   rig.handler.exports.endPunt(0, true);
-  const round = [0, 1].find((i) => rig.handler.key(i)[64] === 1)!;
+  const round = [0, 1].find((i) => rig.handler.key(i)[2] === 1)!;
   rig.handler.exports.actByFlow(round, rig.handler.exports.flowOfMiss(round));
   rig.handler.actByProgram(1 - round, Uint32Array.of(OP_OUTPUT, 2, OP_END));
   rig.handler.exports.flush();
@@ -362,7 +362,7 @@ test('the handler sees under which number a packet missed, and its own packets g
   rig.receive(2, [PACKET]);
   const { handler } = rig;
   assert.equal(handler.exports.takeMisses(), 1);
-  assert.equal(new DataView(handler.key(0).slice().buffer).getUint32(64, true), 8);
+  assert.equal(new DataView(handler.key(0).slice().buffer).getUint16(2, true), 8);
   install(rig, 9, [OP_OUTPUT, 4, OP_END]);
   handler.actByProgram(0, Uint32Array.of(OP_RECIRCULATE, 9, OP_END));
   assert.equal(handler.exports.takeMisses(), 1);

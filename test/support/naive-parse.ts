@@ -65,7 +65,7 @@ export function naiveParse(packet: Uint8Array, inPort: number): Parsed | number 
 function parseEthernet(packet: Uint8Array, inPort: number): Parsed {
   const result: Parsed = { key: new Uint8Array(KEY_SIZE), l3: 0, l4: 0, transport: 0, routed: false };
   const { key } = result;
-  new DataView(key.buffer).setUint32(0, inPort, true);
+  new DataView(key.buffer).setUint16(0, inPort, true);
   need(packet.length >= 14, DROP_ETH_TRUNCATED);
   key.set(packet.subarray(0, 12), 8);
   let at = 12;

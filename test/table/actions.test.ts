@@ -224,14 +224,14 @@ test('what a popped label hid is looked at in another round, with registers, sta
     'in_port(1),eth_type(0x8847),mpls(bos=1), actions:pop_mpls(eth_type=0x800),3,recirc(0x1)',
   );
   const key = keyOf(tcp);
-  new DataView(key.buffer).setUint32(Key.recirculation, 1, true);
+  new DataView(key.buffer).setUint16(Key.recirculation, 1, true);
   const second = translate(key, context);
   assert.equal(
     formatMegaflow(key, second.mask, second.program, new Map()),
     'recirc_id(0x1),in_port(1),eth_type(0x0800),ipv4(proto=6,frag=no), actions:2,1,3',
   );
   assert.deepEqual(translate(keyOf(labelled), context).program, first.program, 'equal states, equal numbers');
-  new DataView(key.buffer).setUint32(Key.recirculation, 9, true);
+  new DataView(key.buffer).setUint16(Key.recirculation, 9, true);
   assert.equal(translate(key, context).program[1], DROP_RECIRCULATION_LOST);
   assert.equal(
     reasonOf('mpls,actions=pop_mpls:0x0800,resubmit(,1)', labelled, { freeze: () => undefined }),
