@@ -176,6 +176,11 @@ export class Datapath {
   }
 
   /** Sets the switch clock for what this thread does next. */
+  /** The switch clock as last set. Nobody passes it on: a number that is no integer costs memory at each call. */
+  get nowMs(): number {
+    return this.f64[(this.#self + Thread.nowMs) >> 3]!;
+  }
+
   setClock(nowMs: number): void {
     this.f64[(this.#self + Thread.nowMs) >> 3] = nowMs;
   }

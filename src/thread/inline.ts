@@ -76,7 +76,7 @@ export class Inline implements Engine {
   ring(): void {}
 
   async settle(): Promise<void> {
-    this.#forwarder.settle(this.#nowMs);
+    this.#forwarder.settle();
   }
 
   async #run(): Promise<void> {
@@ -101,7 +101,8 @@ export class Inline implements Engine {
 
   /** One round of each role; false when neither had anything to do. */
   #work(receive: boolean): boolean {
-    const moved = receive ? this.#forwarder.round(this.#nowMs) : this.#forwarder.finish(this.#nowMs);
+    this.#datapath.setClock(this.#nowMs);
+    const moved = receive ? this.#forwarder.round() : this.#forwarder.finish();
     return moved + this.#handler.round(this.#nowMs) > 0;
   }
 
