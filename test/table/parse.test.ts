@@ -153,6 +153,7 @@ const mistakes: [text: string, column: number, message: RegExp][] = [
   ['ip,actions=set_field:80->tcp_dst', 26, /"tcp_dst" without tcp or tcp6/],
   ['actions=set_field:3->vlan_pcp', 22, /of a packet that may have no tag/],
   ['dl_vlan=3,actions=strip_vlan,set_field:3->vlan_pcp', 43, /of a packet that may have no tag/],
+  ['dl_vlan=3,actions=strip_vlan,move:vlan_pcp[]->reg0[0..2]', 35, /of a packet that may have no tag/],
   ['actions=set_field:0x800->eth_type', 26, /"eth_type" cannot be set/],
   ['actions=set_field:1->NXM_NX_REG0[]', 22, /did you mean reg0\?/],
   ['ct_nw_src=1.2.3.4,actions=1', 1, /"ct_nw_src" is not supported/],
