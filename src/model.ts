@@ -99,8 +99,24 @@ export interface Shown {
 
 export const SHOWN = ['ports', 'flows', 'megaflows', 'threads', 'counters', 'memory', 'macs'] as const;
 
-export const FLOW_COMMANDS = ['dump', 'add', 'modify', 'modify-strict', 'delete', 'delete-strict'] as const;
-export type FlowCommand = (typeof FLOW_COMMANDS)[number];
+/** What `heddle flows`, `groups` and `meters` can ask for. */
+export const RULE_COMMANDS = {
+  flows: [
+    'dump',
+    'add',
+    'modify',
+    'modify-strict',
+    'delete',
+    'delete-strict',
+    'replace',
+    'bundle',
+    'snapshot',
+  ],
+  groups: ['dump', 'stats', 'add', 'modify', 'add-or-modify', 'delete'],
+  meters: ['dump', 'stats', 'add', 'modify', 'delete'],
+} as const;
+export type RuleKind = keyof typeof RULE_COMMANDS;
+export type RuleCommand<Kind extends RuleKind = RuleKind> = (typeof RULE_COMMANDS)[Kind][number];
 
 /**
  * A run so far. Every packet received has one fate: packetsReceived = packetsForwarded + packetsQueued +
@@ -129,10 +145,10 @@ export interface Summary {
 export interface SwitchControl {
   show<What extends keyof Shown>(what: What): Promise<Shown[What][]>;
   /**
-   * Changes or lists flows; `text` has one a line, and for `dump` and `delete` may be empty: all of them.
-   * Returns lines for people. A text that is wrong changes nothing and throws.
+   * Changes or lists flows, groups or meters; `text` has one a line, and may be empty where that means all of
+   * them. Returns lines for people. A text that is wrong changes nothing and throws.
    */
-  flows(command: FlowCommand, text: string): Promise<string[]>;
+  rules<Kind extends RuleKind>(kind: Kind, command: RuleCommand<Kind>, text: string): Promise<string[]>;
   /**
    * Adds a port. `text` is YAML as it would stand behind the port's name in the configuration, braces or not.
    * Throws ConfigError when it is wrong, OpenError when the port cannot be opened; then nothing has changed.

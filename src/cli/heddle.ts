@@ -35,6 +35,16 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./flows.ts')).flowsCommand(),
   },
   {
+    name: 'groups',
+    summary: 'list or change the groups of a running switch',
+    load: async () => (await import('./groups.ts')).groupsCommand(),
+  },
+  {
+    name: 'meters',
+    summary: 'list or change the meters of a running switch',
+    load: async () => (await import('./meters.ts')).metersCommand(),
+  },
+  {
     name: 'port',
     summary: 'add ports to a running switch, or remove them',
     load: async () => (await import('./port.ts')).portCommand(),

@@ -3,7 +3,7 @@
  * its owner may open, one JSON object a line in, one out, in order:
  *
  *     → {"command":"show","what":"ports"}                    ← {"result":[{"number":1,"name":"web",…},…]}
- *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
+ *     → {"command":"rules","kind":"flows","action":"add","text":"arp,…"} ← {"result":["1 flow added"]}
  *     → {"command":"port","action":"remove","name":"web"}    ← {"result":[]}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
@@ -18,8 +18,9 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
-  FLOW_COMMANDS,
-  type FlowCommand,
+  RULE_COMMANDS,
+  type RuleCommand,
+  type RuleKind,
   SHOWN,
   type Shown,
   type Summary,
@@ -28,7 +29,7 @@ import {
 
 export type Request =
   | { command: 'show'; what: keyof Shown }
-  | { command: 'flows'; action: FlowCommand; text: string }
+  | { command: 'rules'; kind: RuleKind; action: RuleCommand; text: string }
   | { command: 'port'; action: 'add'; name: string; text: string }
   | { command: 'port'; action: 'remove'; name: string }
   | { command: 'summary' }
@@ -43,7 +44,7 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'flows' | 'port' }
+  : R extends { command: 'rules' | 'port' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -190,8 +191,8 @@ function answer(request: Request, target: SwitchControl, name: string): unknown 
   switch (request.command) {
     case 'show':
       return target.show(request.what);
-    case 'flows':
-      return target.flows(request.action, request.text);
+    case 'rules':
+      return target.rules(request.kind, request.action, request.text);
     case 'port':
       return changePort(request, target);
     case 'summary':
@@ -222,11 +223,12 @@ function parseRequest(text: string): Request {
   const expectText = (key: string, what: string) => {
     if (typeof request[key] !== 'string') throw new Error(`${key}: found none, expected ${what}`);
   };
-  expect('command', ['show', 'flows', 'port', 'summary', 'ping']);
+  expect('command', ['show', 'rules', 'port', 'summary', 'ping']);
   if (request.command === 'show') expect('what', SHOWN);
-  if (request.command === 'flows') {
-    expect('action', FLOW_COMMANDS);
-    expectText('text', 'flows, one a line');
+  if (request.command === 'rules') {
+    expect('kind', Object.keys(RULE_COMMANDS));
+    expect('action', RULE_COMMANDS[request.kind as RuleKind]);
+    expectText('text', 'flows, groups or meters, one a line');
   }
   if (request.command === 'port') {
     expect('action', ['add', 'remove']);

@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_SLOTS } from '../datapath.ts';
-import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
+import type { RuleCommand, RuleKind, Shown, Summary, SwitchControl } from '../model.ts';
 import type { DriverSpec } from '../port/port.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
@@ -58,6 +58,7 @@ export function handlerOptions({ ports, flows, limits, macAgeingSeconds }: Confi
   return {
     ports: ports.map(({ number, name }) => ({ number, name, up: true })),
     flows,
+    rules: { rules: limits.rules, tables: limits.tables },
     macs: limits.macs,
     macAgeingMs: macAgeingSeconds * 1000,
   };
@@ -125,8 +126,8 @@ export class Switch implements SwitchControl {
     }
   }
 
-  flows(command: FlowCommand, text: string): Promise<string[]> {
-    return this.#engine.ask({ command, text }) as Promise<string[]>;
+  rules<Kind extends RuleKind>(kind: Kind, action: RuleCommand<Kind>, text: string): Promise<string[]> {
+    return this.#engine.ask({ command: 'rules', kind, action, text }) as Promise<string[]>;
   }
 
   async addPort(name: string, text: string): Promise<void> {

@@ -2,31 +2,31 @@
  * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
-import { type Datapath, KEY_SIZE, NONE, RING_SLOTS } from '../datapath.ts';
+import { type Datapath, KEY_SIZE, NONE, Observer, RING_SLOTS } from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
-import { Numbers } from '../table/numbers.ts';
-import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
-import { printFlow, printRule } from '../table/print.ts';
-import { Tables } from '../table/table.ts';
+import { parseBundle } from '../table/parse-bundle.ts';
+import { printFlow } from '../table/print.ts';
+import { Ruleset } from '../table/ruleset.ts';
 import { translate } from '../table/translate.ts';
-import type { Frozen, Punt, Translation, TranslationContext } from '../table/translation.ts';
-import { credit, Megaflows } from './megaflows.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './request.ts';
-
-/** Packets that wait for another round or go to a controller do so in so many ways at most. */
-const FROZEN_MAX = 65_536;
-const PUNTS_MAX = 65_536;
+import type { Translation, TranslationContext } from '../table/translation.ts';
+import { DatapathMeters } from './datapath-meters.ts';
+import { credit, Megaflows, type NamedTranslation } from './megaflows.ts';
+import { Names } from './names.ts';
+import type { HandlerOptions, HandlerReply, HandlerRequest, PortName, RuleRequest } from './request.ts';
+import { changesOf, type Facts, look, reportOf } from './rule-commands.ts';
+import { Tallies } from './tallies.ts';
 
 export class Handler {
   readonly #datapath: Datapath;
   #ports: ReadonlyMap<number, PortName> = new Map();
   #numbers: ReadonlyMap<string, number> = new Map();
-  readonly #tables = new Tables();
+  readonly #ruleset: Ruleset;
   readonly #macs: MacTable;
   readonly #megaflows: Megaflows;
-  readonly #punts = new Numbers<Punt>(PUNTS_MAX);
-  readonly #frozen = new Numbers<Frozen>(FROZEN_MAX);
+  readonly #meters: DatapathMeters;
+  readonly #tallies: Tallies;
+  readonly #names = new Names();
   readonly #key = new Uint8Array(KEY_SIZE);
   #portsGeneration = 0;
   #nowMs = 0;
@@ -35,17 +35,22 @@ export class Handler {
     this.#datapath = datapath;
     this.#setPorts(options.ports);
     this.#macs = new MacTable(options.macs, options.macAgeingMs);
+    this.#ruleset = new Ruleset(options.rules);
+    this.#meters = new DatapathMeters(datapath.arena);
+    this.#tallies = new Tallies(new Observer(datapath.arena));
     this.#megaflows = new Megaflows(
       datapath,
-      (translation, heardMs) => this.#learn(translation, heardMs),
+      this.#names,
+      (translation, { usedMs }) => this.#learn(translation, usedMs),
       (key) => this.#translate(key, false),
     );
-    this.#tables.add(parseFlows(options.flows, this.#numbers), 0);
+    this.#ruleset.apply(parseBundle(options.flows, this.#numbers), 0);
+    this.#meters.sync(this.#ruleset.meters);
   }
 
   /** What translations depend on; changes when any of it does. */
   get #generation(): number {
-    return this.#tables.generation + this.#macs.generation + this.#portsGeneration;
+    return this.#ruleset.generation + this.#macs.generation + this.#portsGeneration;
   }
 
   #setPorts(ports: readonly PortName[]): void {
@@ -77,7 +82,9 @@ export class Handler {
     const punts = exports.puntCount();
     for (let i = 0; i < punts; i++) exports.endPunt(i, false);
     exports.flush();
-    this.#megaflows.maintain(this.#generation, nowMs);
+    this.#names.maintain(nowMs);
+    const creditedMs = this.#megaflows.maintain(this.#generation, this.#ruleset.tables.expiryMs, nowMs);
+    if (creditedMs !== undefined) this.#expire(creditedMs);
     exports.leave();
     exports.reclaim();
     return misses + punts + (this.#datapath.isHeldUp() ? 1 : 0);
@@ -85,7 +92,13 @@ export class Handler {
 
   /** When `round` has something to do though no packet missed. */
   dueMs(): number {
-    return this.#megaflows.dueMs(this.#generation);
+    return this.#megaflows.dueMs(this.#generation, this.#ruleset.tables.expiryMs);
+  }
+
+  /** Rules that were not used until `creditedMs` may have expired; their megaflows go at once. */
+  #expire(creditedMs: number): void {
+    const expired = this.#ruleset.tables.expire(creditedMs);
+    if (expired.length > 0) this.#megaflows.removeUsersOf(new Set(expired));
   }
 
   #handle(miss: number): void {
@@ -95,71 +108,56 @@ export class Handler {
     // A copy: installing masks the key in place.
     this.#key.set(this.#datapath.key(miss));
     const translation = this.#translate(this.#key, true);
-    const { mask, program, rules, learned } = translation;
+    const { mask, program, rules } = translation;
     const generation = this.#generation;
-    for (const { flow } of learned) this.#tables.learn(flow, this.#nowMs);
+    this.#addLearned(translation, this.#nowMs);
     const number = this.#datapath.install(mask, this.#key, program);
     if (number !== NONE) {
       this.#megaflows.add(number, translation, generation, this.#nowMs);
       exports.actByFlow(miss, number);
     } else {
-      credit(rules, 1, this.#datapath.lengthInBatch(miss));
+      credit(rules, 1, this.#datapath.lengthInBatch(miss), this.#nowMs);
       this.#datapath.actByProgram(miss, program);
     }
   }
 
-  #translate(key: Uint8Array, learn: boolean): Translation {
+  #translate(key: Uint8Array, learn: boolean): NamedTranslation {
+    const { named, context: naming } = this.#names.forTranslation();
     const context: TranslationContext = {
-      tables: this.#tables,
-      groups: new Map(),
-      meters: new Map(),
+      tables: this.#ruleset.tables,
+      groups: this.#ruleset.groups,
+      meters: this.#meters,
       macs: this.#macs,
       ports: this.#ports,
       nowMs: this.#nowMs,
       learn,
-      punt: (punt) => this.#punts.numberOf(punt),
-      tally: () => undefined,
-      freeze: (frozen) => this.#frozen.numberOf(frozen),
-      thaw: (recirculation) => this.#frozen.get(recirculation),
+      tally: (group, bucket) => this.#tallies.numberOf(group, bucket),
+      ...naming,
     };
-    return translate(key, context);
+    return { ...translate(key, context), named };
   }
 
   /** Learns again what a megaflow's packets tell, last heard at `heardMs`. */
-  #learn({ senders, learned }: Translation, heardMs: number): void {
-    for (const sender of senders) this.#macs.learn(sender, heardMs);
-    for (const { flow } of learned) this.#tables.learn(flow, heardMs);
+  #learn(translation: Translation, heardMs: number): void {
+    for (const sender of translation.senders) this.#macs.learn(sender, heardMs);
+    this.#addLearned(translation, heardMs);
+  }
+
+  #addLearned({ learned }: Translation, heardMs: number): void {
+    for (const { flow, action } of learned) this.#ruleset.tables.learn(flow, action.limit, heardMs);
   }
 
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
   ask(request: HandlerRequest): HandlerReply {
     switch (request.command) {
-      case 'add': {
-        const flows = parseFlows(request.text, this.#numbers);
-        this.#tables.add(flows, this.#nowMs);
-        return this.#changed(flows.length, 'added');
-      }
-      case 'modify':
-      case 'modify-strict': {
-        const changes = parseLines(request.text, parseChange, this.#numbers);
-        const strict = request.command === 'modify-strict';
-        const modified = changes.map((change) => this.#tables.modify(change, strict, this.#nowMs));
-        return this.#changed(sum(modified), 'modified');
-      }
-      case 'delete':
-      case 'delete-strict': {
-        const strict = request.command === 'delete-strict';
-        const deleted = this.#filters(request.text).map((filter) => this.#tables.delete(filter, strict));
-        return this.#changed(sum(deleted), 'deleted');
-      }
+      case 'rules':
+        return this.#askRules(request);
       case 'ports':
         this.#changePorts(request.ports);
         return [];
-      case 'dump':
-        return this.#dump(request.text);
       case 'flows':
         this.#megaflows.creditAll();
-        return this.#tables
+        return this.#ruleset.tables
           .dump()
           .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
       case 'megaflows':
@@ -174,22 +172,28 @@ export class Handler {
     }
   }
 
-  /** Megaflows follow the tables before whoever changed them is told. */
-  #changed(flows: number, what: string): HandlerReply {
-    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
-    return [`${flows} flow${flows === 1 ? '' : 's'} ${what}`];
-  }
-
-  /** One a line; no text selects every flow. */
-  #filters(text: string): FlowFilter[] {
-    const filters = parseLines(text, parseFilter, this.#numbers);
-    return filters.length > 0 ? filters : [parseFilter('')];
-  }
-
-  #dump(text: string): string[] {
+  /** Megaflows follow the rules before whoever changed them is told. */
+  #askRules(request: RuleRequest): string[] {
     this.#megaflows.creditAll();
-    const rules = new Set(this.#filters(text).flatMap((filter) => this.#tables.dump(filter)));
-    return [...rules].map((rule) => printRule(rule, this.#nowMs, this.#ports));
+    const facts = this.#facts();
+    const changes = changesOf(request, facts);
+    if (!changes) return look(request, facts);
+    const done = this.#ruleset.apply(changes, this.#nowMs);
+    this.#meters.sync(this.#ruleset.meters);
+    this.#tallies.sync(this.#ruleset.groups);
+    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
+    return reportOf(done);
+  }
+
+  #facts(): Facts {
+    return {
+      ruleset: this.#ruleset,
+      tallies: this.#tallies,
+      meters: this.#meters,
+      names: this.#ports,
+      numbers: this.#numbers,
+      nowMs: this.#nowMs,
+    };
   }
 
   #showMegaflows(): HandlerReply {
@@ -215,5 +219,3 @@ function formatMac(mac: number): string {
     .padStart(12, '0')
     .replace(/..(?=.)/g, '$&:');
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);

@@ -6,12 +6,18 @@
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
 import { type Datapath, Observer } from '../datapath.ts';
-import type { Rule } from '../table/table.ts';
+import { creditRule, type Rule } from '../table/rule.ts';
 import type { Translation } from '../table/translation.ts';
+import type { Named, Names } from './names.ts';
+
+/** A translation and the numbers that a megaflow of it keeps. */
+export interface NamedTranslation extends Translation {
+  readonly named: Named;
+}
 
 export interface Megaflow {
   readonly number: number;
-  translation: Translation;
+  translation: NamedTranslation;
   /** What has been credited so far. */
   packets: number;
   bytes: number;
@@ -20,35 +26,48 @@ export interface Megaflow {
   generation: number;
 }
 
+/** What is known of packets of a flow that have been credited: when the last came, and all their TCP flags. */
+export interface Heard {
+  readonly usedMs: number;
+  /** As in the key: network order, read as little-endian. */
+  readonly tcpFlags: number;
+}
+
 /** An unused flow is removed after this long (as OVS's max-idle). */
 const IDLE_MS = 10_000;
 /** Rounds begin this far apart at least, and sooner only when something has changed. */
 const ROUND_MS = 500;
 const CHANGED_ROUND_MS = 5;
+/** Of rounds for rules that may have expired. */
+const EXPIRY_ROUND_MS = 50;
 const SLICE = 256;
 
 export class Megaflows {
   readonly #datapath: Datapath;
   readonly #observer: Observer;
-  readonly #learn: (translation: Translation, heardMs: number) => void;
+  readonly #names: Names;
+  readonly #heard: (translation: Translation, heard: Heard) => void;
   readonly #flows = new Map<number, Megaflow>();
-  readonly #retranslate: (key: Uint8Array) => Translation;
+  readonly #retranslate: (key: Uint8Array) => NamedTranslation;
   #round: Iterator<Megaflow> | undefined;
+  #roundBeganMs = 0;
   #roundEndedMs = 0;
   #roundGeneration = 0;
 
   /**
-   * @param learn learns again what a flow's packets tell, last heard then
+   * @param heard is told of packets that have been credited
    * @param retranslate translates a key without learning anything
    */
   constructor(
     datapath: Datapath,
-    learn: (translation: Translation, heardMs: number) => void,
-    retranslate: (key: Uint8Array) => Translation,
+    names: Names,
+    heard: (translation: Translation, heard: Heard) => void,
+    retranslate: (key: Uint8Array) => NamedTranslation,
   ) {
     this.#datapath = datapath;
     this.#observer = new Observer(datapath.arena);
-    this.#learn = learn;
+    this.#names = names;
+    this.#heard = heard;
     this.#retranslate = retranslate;
   }
 
@@ -60,23 +79,30 @@ export class Megaflows {
     return this.#flows.values();
   }
 
-  add(number: number, translation: Translation, generation: number, nowMs: number): void {
+  add(number: number, translation: NamedTranslation, generation: number, nowMs: number): void {
     if (this.#flows.has(number)) return;
+    this.#names.retain(translation.named);
     this.#flows.set(number, { number, translation, packets: 0, bytes: 0, usedMs: nowMs, generation });
   }
 
-  /** When the next slice of work is due. */
-  dueMs(generation: number): number {
+  /** When the next slice of work is due, when a rule may expire at `expiryMs`. */
+  dueMs(generation: number, expiryMs: number): number {
+    if (this.#flows.size === 0) return expiryMs;
     if (this.#round) return 0;
-    if (this.#flows.size === 0) return Number.POSITIVE_INFINITY;
-    return this.#roundEndedMs + (generation === this.#roundGeneration ? ROUND_MS : CHANGED_ROUND_MS);
+    const pauseMs = generation === this.#roundGeneration ? ROUND_MS : CHANGED_ROUND_MS;
+    const forExpiryMs = Math.max(expiryMs, this.#roundEndedMs + EXPIRY_ROUND_MS);
+    return Math.min(this.#roundEndedMs + pauseMs, forExpiryMs);
   }
 
-  /** Works on the current round for one slice, or begins one that is due. */
-  maintain(generation: number, nowMs: number): void {
+  /**
+   * Works on the current round for one slice, or begins one that is due.
+   * @returns until when all packets are credited, when that is later than before
+   */
+  maintain(generation: number, expiryMs: number, nowMs: number): number | undefined {
+    if (nowMs < this.dueMs(generation, expiryMs)) return undefined;
     if (!this.#round) {
-      if (nowMs < this.dueMs(generation)) return;
       this.#round = this.#flows.values();
+      this.#roundBeganMs = nowMs;
       this.#roundGeneration = generation;
     }
     for (let i = 0; i < SLICE; i++) {
@@ -84,9 +110,17 @@ export class Megaflows {
       if (done) {
         this.#round = undefined;
         this.#roundEndedMs = nowMs;
-        return;
+        return this.#roundBeganMs;
       }
       this.#check(flow, generation, nowMs);
+    }
+    return undefined;
+  }
+
+  /** Removes the flows that came from some of these rules, at once. */
+  removeUsersOf(rules: ReadonlySet<Rule>): void {
+    for (const flow of this.#flows.values()) {
+      if (flow.translation.rules.some((rule) => rules.has(rule))) this.#remove(flow);
     }
   }
 
@@ -111,6 +145,8 @@ export class Megaflows {
   #revalidate(flow: Megaflow, generation: number): void {
     const fresh = this.#retranslate(this.#datapath.flowKey(flow.number));
     if (same(fresh.mask, flow.translation.mask) && same(fresh.program, flow.translation.program)) {
+      this.#names.retain(fresh.named);
+      this.#names.release(flow.translation.named);
       flow.translation = fresh;
       flow.generation = generation;
     } else {
@@ -122,6 +158,7 @@ export class Megaflows {
   #remove(flow: Megaflow): void {
     this.#datapath.exports.remove(flow.number);
     this.#credit(flow);
+    this.#names.release(flow.translation.named);
     this.#flows.delete(flow.number);
   }
 
@@ -129,21 +166,18 @@ export class Megaflows {
     const counted = this.#observer.flow(flow.number);
     const packets = counted.packets - flow.packets;
     if (packets === 0) return;
-    credit(flow.translation.rules, packets, counted.bytes - flow.bytes);
+    flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
+    credit(flow.translation.rules, packets, counted.bytes - flow.bytes, flow.usedMs);
     flow.packets = counted.packets;
     flow.bytes = counted.bytes;
-    flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
     // A host that came back to a port finds its flows of before, which miss nothing: it is learned from them.
-    this.#learn(flow.translation, flow.usedMs);
+    this.#heard(flow.translation, { usedMs: flow.usedMs, tcpFlags: counted.tcpFlags });
   }
 }
 
-/** Credits rules with packets that took them. */
-export function credit(rules: readonly Rule[], packets: number, bytes: number): void {
-  for (const rule of rules) {
-    rule.packets += packets;
-    rule.bytes += bytes;
-  }
+/** Credits rules with packets that took them, the last at `usedMs`. */
+export function credit(rules: readonly Rule[], packets: number, bytes: number, usedMs: number): void {
+  for (const rule of rules) creditRule(rule, packets, bytes, usedMs);
 }
 
 function same(a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): boolean {

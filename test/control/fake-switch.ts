@@ -1,5 +1,5 @@
 /** A switch that forwards nothing and remembers what it was asked: for tests of what stands in front of one. */
-import type { FlowCommand, PortRow, Shown, Summary, SwitchControl } from '../../src/model.ts';
+import type { PortRow, RuleCommand, RuleKind, Shown, Summary, SwitchControl } from '../../src/model.ts';
 
 export const PORT: PortRow = {
   number: 1,
@@ -49,7 +49,11 @@ export class FakeSwitch implements SwitchControl {
     return rows[what] ?? [];
   }
 
-  async flows(command: FlowCommand, text: string): Promise<string[]> {
+  async rules<Kind extends RuleKind>(
+    _kind: Kind,
+    command: RuleCommand<Kind>,
+    text: string,
+  ): Promise<string[]> {
     this.asked.push(`${command} ${text}`);
     if (text === 'wrong') throw new Error('line 1, column 1: found wrong, expected a flow');
     return [`${command} done`];
