@@ -6,13 +6,15 @@
  */
 
 import { truncate } from './action/truncate';
-import { BATCH_PUNT_COUNT, BATCH_PUNTS, batch } from './batch';
+import { BATCH_PUNT_COUNT, BATCH_PUNTS, BATCH_SCRATCH, batch } from './batch';
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count } from './counters';
-import { DROP_CONTROLLER_QUEUE_FULL } from './drop';
+import { DROP_CONTROLLER_QUEUE_FULL, PARSED } from './drop';
+import { Key } from './flow/key';
 import { map, NONE } from './memory/arena';
 import { put, ringBetween } from './memory/ring';
 import { ring, self } from './memory/thread';
 import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame } from './packet/frame';
+import { parse } from './packet/parse';
 import { completeChecksum } from './packet/transport-checksum';
 import { drop } from './transmit';
 
@@ -55,6 +57,11 @@ export function endPunt(i: u32, delivered: bool): void {
   const frame = frameAt(number);
   count(frame.flags & FRAME_COPY ? COUNT_COPIES_FORWARDED : COUNT_FORWARDED, 1);
   giveFrame(number);
+}
+
+/** Parses punt `i`, which is still there, into the first key of this thread's scratch; false when it is malformed. */
+export function parsePunt(i: u32): bool {
+  return parse(frameAt(load<u32>(puntPlace(i))), changetype<Key>(batch() + BATCH_SCRATCH)) == PARSED;
 }
 
 /** Drops the punts that nobody has ended, and forgets all. */

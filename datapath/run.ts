@@ -20,6 +20,6 @@ export {
   packetSent,
 } from './port/packet';
 export { process } from './process';
-export { endPunt, puntCount } from './punt';
+export { endPunt, parsePunt, puntCount } from './punt';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

@@ -118,6 +118,59 @@ export const RULE_COMMANDS = {
 export type RuleKind = keyof typeof RULE_COMMANDS;
 export type RuleCommand<Kind extends RuleKind = RuleKind> = (typeof RULE_COMMANDS)[Kind][number];
 
+/** A packet that the tables sent to a controller. */
+export interface PacketInEvent {
+  kind: 'packetIn';
+  /** Switch clock. */
+  atMs: number;
+  reason: string;
+  table: number;
+  /** In hex, as all cookies here. */
+  cookie: string;
+  /** Where it came in. */
+  port: string;
+  controller: number;
+  /** Bytes of the packet, of which `bytes` may be the first. */
+  length: number;
+  /** In hex. */
+  bytes: string;
+  userdata?: string;
+  /** Where it would go on. */
+  continuation?: number;
+  /** What its headers say; empty when they are cut or wrong. */
+  packet: string;
+}
+
+/** A packet that a sample action chose. */
+export interface SampleEvent
+  extends Pick<PacketInEvent, 'atMs' | 'table' | 'cookie' | 'port' | 'length' | 'bytes' | 'packet'> {
+  kind: 'sample';
+  collectorSet: number;
+  domain: number;
+  point: number;
+}
+
+/** A flow with `send_flow_rem` that went. */
+export interface FlowRemovedEvent {
+  kind: 'flowRemoved';
+  atMs: number;
+  reason: string;
+  table: number;
+  cookie: string;
+  flow: string;
+  durationSeconds: number;
+  packets: number;
+  bytes: number;
+}
+
+export type SwitchEvent = PacketInEvent | SampleEvent | FlowRemovedEvent;
+
+/** What happened since a monitor last looked, and how many events it had no room for. */
+export interface Watched {
+  events: SwitchEvent[];
+  lost: number;
+}
+
 /**
  * A run so far. Every packet received has one fate: packetsReceived = packetsForwarded + packetsQueued +
  * the sum of `dropped`. Copies are what outputs beyond a packet's first needed; they have fates of their own.
@@ -156,6 +209,8 @@ export interface SwitchControl {
   addPort(name: string, text: string): Promise<void>;
   /** Removes a port; frames that are queued for it are dropped and counted. Throws when there is none. */
   removePort(name: string): Promise<void>;
+  /** What happens from now on; yields every now and then also when nothing has. */
+  watch(): AsyncIterable<Watched>;
   summary(): Summary;
   /** Resolves when nothing more will happen by itself: with `threads: inline`; rejects when a thread fails. */
   readonly finished: Promise<void>;

@@ -3,8 +3,9 @@
  * What cannot be opened is named with the reason, and then nothing stays open.
  */
 import { randomInt } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_SLOTS } from '../datapath.ts';
-import type { RuleCommand, RuleKind, Shown, Summary, SwitchControl } from '../model.ts';
+import type { RuleCommand, RuleKind, Shown, Summary, SwitchControl, Watched } from '../model.ts';
 import type { DriverSpec } from '../port/port.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
@@ -13,6 +14,8 @@ import { Ports } from './ports.ts';
 import { summaryOf } from './summary.ts';
 
 export { OpenError } from './ports.ts';
+
+const WATCH_EVERY_MS = 100;
 
 export interface SwitchOptions {
   /** With `threads: inline`: when to end, on the virtual clock. */
@@ -85,6 +88,8 @@ export class Switch implements SwitchControl {
   readonly #ports: Ports;
   readonly #engine: Engine;
   readonly #observer: Observer;
+  /** How many there have been. */
+  #monitors = 0;
   #stopped: Promise<void> | undefined;
   /** How things stood when the threads had ended and the ports were still open. */
   #last: Summary | undefined;
@@ -122,12 +127,24 @@ export class Switch implements SwitchControl {
           recordBytes,
         }));
       default:
-        return this.#engine.ask({ command: what });
+        return (await this.#engine.ask({ command: what })) as unknown[];
     }
   }
 
   rules<Kind extends RuleKind>(kind: Kind, action: RuleCommand<Kind>, text: string): Promise<string[]> {
     return this.#engine.ask({ command: 'rules', kind, action, text }) as Promise<string[]>;
+  }
+
+  async *watch(): AsyncGenerator<Watched> {
+    const monitor = ++this.#monitors;
+    try {
+      for (;;) {
+        yield (await this.#engine.ask({ command: 'watch', monitor })) as Watched;
+        await setTimeout(WATCH_EVERY_MS);
+      }
+    } finally {
+      await this.#engine.ask({ command: 'unwatch', monitor });
+    }
   }
 
   async addPort(name: string, text: string): Promise<void> {

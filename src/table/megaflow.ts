@@ -132,10 +132,18 @@ export function formatMegaflow(
     value.map((word, i) => word & masks[i]!),
     masks,
   );
-  const fields = [
+  return `${printFields(match, ports)}, actions:${printProgram(program, packet, ports)}`;
+}
+
+/** Prints what a packet's key says of it. */
+export function formatPacket(key: Uint8Array, ports: PortNames): string {
+  return printFields(new Match(wordsOf(key), new Uint32Array(KEY_WORDS).fill(0xffff_ffff)), ports);
+}
+
+function printFields(match: Match, ports: PortNames): string {
+  return [
     `in_port(${printPort(match.value[0]!, ports)})`,
     ...printVlan(match),
     ...printGroups(match, match.ethType, match.nwProto),
-  ];
-  return `${fields.join(',')}, actions:${printProgram(program, packet, ports)}`;
+  ].join(',');
 }

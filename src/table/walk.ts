@@ -303,6 +303,7 @@ export class Walk {
         this.#visits = [];
         break;
       case 'conjunction':
+      case 'finTimeout':
       case 'note':
         break;
     }

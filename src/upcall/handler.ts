@@ -7,15 +7,21 @@ import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import { parseBundle } from '../table/parse-bundle.ts';
 import { printFlow } from '../table/print.ts';
+import type { Rule } from '../table/rule.ts';
 import { Ruleset } from '../table/ruleset.ts';
 import { translate } from '../table/translate.ts';
 import type { Translation, TranslationContext } from '../table/translation.ts';
 import { DatapathMeters } from './datapath-meters.ts';
-import { credit, Megaflows, type NamedTranslation } from './megaflows.ts';
+import { puntEvent, removalEvent } from './events.ts';
+import { credit, type Heard, Megaflows, type NamedTranslation } from './megaflows.ts';
+import { Monitors } from './monitors.ts';
 import { Names } from './names.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest, PortName, RuleRequest } from './request.ts';
 import { changesOf, type Facts, look, reportOf } from './rule-commands.ts';
 import { Tallies } from './tallies.ts';
+
+/** FIN and RST, as `Heard` has flags. */
+const ENDS_CONNECTION = 0x0500;
 
 export class Handler {
   readonly #datapath: Datapath;
@@ -27,6 +33,7 @@ export class Handler {
   readonly #meters: DatapathMeters;
   readonly #tallies: Tallies;
   readonly #names = new Names();
+  readonly #monitors = new Monitors();
   readonly #key = new Uint8Array(KEY_SIZE);
   #portsGeneration = 0;
   #nowMs = 0;
@@ -41,7 +48,7 @@ export class Handler {
     this.#megaflows = new Megaflows(
       datapath,
       this.#names,
-      (translation, { usedMs }) => this.#learn(translation, usedMs),
+      (translation, heard) => this.#hear(translation, heard),
       (key) => this.#translate(key, false),
     );
     this.#ruleset.apply(parseBundle(options.flows, this.#numbers), 0);
@@ -80,11 +87,12 @@ export class Handler {
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
     const punts = exports.puntCount();
-    for (let i = 0; i < punts; i++) exports.endPunt(i, false);
+    for (let i = 0; i < punts; i++) exports.endPunt(i, this.#deliver(i));
     exports.flush();
     this.#names.maintain(nowMs);
     const creditedMs = this.#megaflows.maintain(this.#generation, this.#ruleset.tables.expiryMs, nowMs);
     if (creditedMs !== undefined) this.#expire(creditedMs);
+    this.#reportRemovals();
     exports.leave();
     exports.reclaim();
     return misses + punts + (this.#datapath.isHeldUp() ? 1 : 0);
@@ -99,6 +107,22 @@ export class Handler {
   #expire(creditedMs: number): void {
     const expired = this.#ruleset.tables.expire(creditedMs);
     if (expired.length > 0) this.#megaflows.removeUsersOf(new Set(expired));
+  }
+
+  /** Tells whoever watches of punt `i`; false when nobody does. */
+  #deliver(i: number): boolean {
+    if (!this.#monitors.areThere) return false;
+    const frame = this.#datapath.punt(i);
+    const punt = this.#names.punt(frame.index);
+    if (!punt) return false;
+    return this.#monitors.tell(puntEvent(punt, frame, this.#datapath.puntKey(i), this.#ports, this.#nowMs));
+  }
+
+  /** Tells whoever watches of flows that went. Their megaflows are gone as well, but for those evicted. */
+  #reportRemovals(): void {
+    for (const removal of this.#ruleset.tables.takeRemovals()) {
+      if (this.#monitors.areThere) this.#monitors.tell(removalEvent(removal, this.#ports, this.#nowMs));
+    }
   }
 
   #handle(miss: number): void {
@@ -137,10 +161,21 @@ export class Handler {
     return { ...translate(key, context), named };
   }
 
-  /** Learns again what a megaflow's packets tell, last heard at `heardMs`. */
-  #learn(translation: Translation, heardMs: number): void {
-    for (const sender of translation.senders) this.#macs.learn(sender, heardMs);
-    this.#addLearned(translation, heardMs);
+  /** Learns again what a megaflow's packets tell, and ends what they end. */
+  #hear(translation: Translation, { usedMs, tcpFlags }: Heard): void {
+    for (const sender of translation.senders) this.#macs.learn(sender, usedMs);
+    this.#addLearned(translation, usedMs);
+    if ((tcpFlags & ENDS_CONNECTION) !== 0) this.#shorten(translation.rules);
+  }
+
+  /** A connection has ended: rules with `fin_timeout` that its packets took have less time from now on. */
+  #shorten(rules: readonly Rule[]): void {
+    for (const rule of rules) {
+      for (const action of rule.actions) {
+        if (action.kind !== 'finTimeout') continue;
+        this.#ruleset.tables.shorten(rule, action.idleTimeoutS, action.hardTimeoutS);
+      }
+    }
   }
 
   #addLearned({ learned }: Translation, heardMs: number): void {
@@ -152,6 +187,11 @@ export class Handler {
     switch (request.command) {
       case 'rules':
         return this.#askRules(request);
+      case 'watch':
+        return this.#monitors.take(request.monitor);
+      case 'unwatch':
+        this.#monitors.end(request.monitor);
+        return [];
       case 'ports':
         this.#changePorts(request.ports);
         return [];
@@ -182,6 +222,7 @@ export class Handler {
     this.#meters.sync(this.#ruleset.meters);
     this.#tallies.sync(this.#ruleset.groups);
     this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
+    this.#reportRemovals();
     return reportOf(done);
   }
 

@@ -1,5 +1,5 @@
 /** What the control side asks of the handler, and gets: plain data, so that it crosses threads. */
-import type { FlowRow, MacRow, MegaflowRow, RuleCommand, RuleKind } from '../model.ts';
+import type { FlowRow, MacRow, MegaflowRow, RuleCommand, RuleKind, Watched } from '../model.ts';
 import type { RuleLimits } from '../table/tables.ts';
 
 /** A port as the tables know it. */
@@ -31,7 +31,9 @@ export interface RuleRequest {
 /** `ports`: these are the ports now; answered when nothing that goes by the ones before is under way there. */
 export type HandlerRequest =
   | RuleRequest
+  /** Asked again and again, by each monitor under a number of its own. */
+  | { command: 'watch' | 'unwatch'; monitor: number }
   | { command: 'ports'; ports: PortName[] }
   | { command: 'flows' | 'megaflows' | 'macs' };
 
-export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[];
+export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[] | Watched;

@@ -325,6 +325,9 @@ function common(packets: Packets): fc.Arbitrary<string>[] {
     port.map((from) => `resubmit:${from}`),
     fc.integer({ min: 0, max: 0xffff_ff00 }).map((group) => `group:${group}`),
     hexBytes.map((text) => `note:${text}`),
+    ...(packets.nwProto === 6
+      ? [options({ idle_timeout: u16, hard_timeout: u16 }).map((all) => `fin_timeout(${all.join(',')})`)]
+      : []),
     sample,
     learn(packets),
     ...(isIp

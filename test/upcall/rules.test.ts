@@ -1,7 +1,7 @@
 /** What happens to flows, groups and meters while packets pass. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ethernet, ipv4, udp } from '../support/packets.ts';
+import { ACK, ethernet, FIN, ipv4, tcp, udp } from '../support/packets.ts';
 import { SmallSwitch } from './small-switch.ts';
 
 const PACKET = ethernet({}, ipv4({}, udp({})));
@@ -202,4 +202,92 @@ test('a snapshot makes everything again', () => {
   const snapshot = small.ask('flows', 'snapshot');
   assert.match(snapshot.join('\n'), /^hard_timeout=8, in_port=p1 /m);
   assert.deepEqual(new SmallSwitch(snapshot.join('\n')).ask('flows', 'snapshot'), snapshot);
+});
+
+test('a flow with fin_timeout goes soon after its connection has ended', () => {
+  const learn =
+    'learn(table=1,idle_timeout=60,fin_idle_timeout=5,eth_type=0x800,nw_proto=6,output:NXM_OF_IN_PORT[])';
+  const small = new SmallSwitch(`in_port=1,tcp,actions=${learn}\nin_port=2,actions=resubmit(,1)`);
+  const segment = (flags: number) => ethernet({}, ipv4({}, tcp({ flags })));
+  small.send(1, segment(ACK));
+  assert.deepEqual(small.send(2, segment(ACK)), [1]);
+  small.advance(40);
+  assert.deepEqual(small.send(2, segment(ACK | FIN)), [1]);
+  small.advance(4);
+  assert.match(small.flows().at(-1)!, /idle_timeout=5, tcp actions=fin_timeout\(idle_timeout=5\),output:p1$/);
+  small.advance(2);
+  assert.equal(small.flows().length, 2);
+});
+
+test('a packet for a controller reaches whoever watches, and is dropped while nobody does', () => {
+  const small = new SmallSwitch(
+    'table=0,cookie=7,in_port=1,actions=controller(max_len=20,reason=no_match,id=3),2',
+  );
+  const dropped = () => small.rig.observer.totals().copiesDropped;
+  assert.deepEqual(small.send(1, PACKET), [2]);
+  assert.deepEqual(dropped(), { controller_queue_full: 1 });
+  assert.deepEqual(small.watch(), { events: [], lost: 0 });
+  assert.deepEqual(small.send(1, PACKET), [2]);
+  const { events, lost } = small.watch();
+  const [event] = events;
+  assert.equal(events.length + lost, 1);
+  assert.ok(event?.kind === 'packetIn');
+  const { reason, table, cookie, port, controller, length, bytes, packet } = event;
+  assert.deepEqual(
+    { reason, table, cookie, port, controller, length },
+    { reason: 'no_match', table: 0, cookie: '0x7', port: 'p1', controller: 3, length: PACKET.length },
+  );
+  assert.equal(bytes, Buffer.from(PACKET.subarray(0, 20)).toString('hex'));
+  assert.match(packet, /^in_port\(p1\),.*eth_type\(0x0800\)|^in_port/);
+  assert.deepEqual(dropped(), { controller_queue_full: 1 });
+  small.rig.checkFates();
+});
+
+test('what a monitor has no room for is lost to it, and counted', () => {
+  const small = new SmallSwitch('in_port=1,actions=controller');
+  small.watch();
+  for (let i = 0; i < 4100; i++) small.send(1, PACKET);
+  const { events, lost } = small.watch();
+  assert.deepEqual([events.length, lost], [4096, 4]);
+  assert.deepEqual(small.rig.observer.totals().dropped, { controller_queue_full: 4 });
+  small.request({ command: 'unwatch', monitor: 1 });
+  small.send(1, PACKET);
+  assert.deepEqual(small.watch(), { events: [], lost: 0 });
+});
+
+test('whoever watches is told of flows that go, why, and what they had counted', () => {
+  const small = new SmallSwitch(
+    `group add group_id=1,type=indirect,bucket=output:2
+     meter add meter=1,pktps,bands=type=drop,rate=1000
+     send_flow_rem,idle_timeout=2,in_port=1,actions=2
+     send_flow_rem,hard_timeout=2,in_port=2,actions=1
+     send_flow_rem,in_port=3,actions=group:1
+     send_flow_rem,arp,actions=meter:1
+     send_flow_rem,ipv6,actions=1
+     hard_timeout=1,udp6,actions=1`,
+  );
+  small.watch();
+  small.advance(1);
+  for (const port of [1, 2, 3]) small.send(port, PACKET);
+  small.advance(4);
+  small.send(3, PACKET);
+  small.ask('groups', 'delete');
+  small.ask('meters', 'delete');
+  small.ask('flows', 'delete', 'ipv6');
+  const seen = small.watch().events.map((event) => {
+    assert.ok(event.kind === 'flowRemoved');
+    return [
+      event.reason,
+      Math.round(event.durationSeconds),
+      event.packets,
+      event.flow.replace(/ actions.*/, ''),
+    ];
+  });
+  assert.deepEqual(seen, [
+    ['hard', 2, 1, 'hard_timeout=2, send_flow_rem in_port=p2'],
+    ['idle', 3, 1, 'idle_timeout=2, send_flow_rem in_port=p1'],
+    ['group', 5, 2, 'send_flow_rem in_port=p3'],
+    ['meter', 5, 0, 'send_flow_rem arp'],
+    ['delete', 5, 0, 'send_flow_rem ipv6'],
+  ]);
 });

@@ -1,6 +1,6 @@
 /** A switch in one JavaScript thread, on a clock that the test moves: real datapath, real handler, no ports. */
 
-import type { RuleCommand, RuleKind } from '../../src/model.ts';
+import type { RuleCommand, RuleKind, Watched } from '../../src/model.ts';
 import type { RuleLimits } from '../../src/table/tables.ts';
 import { Handler } from '../../src/upcall/handler.ts';
 import type { HandlerRequest, PortName } from '../../src/upcall/request.ts';
@@ -59,6 +59,11 @@ export class SmallSwitch {
 
   ask<Kind extends RuleKind>(kind: Kind, action: RuleCommand<Kind>, text = ''): string[] {
     return this.request({ command: 'rules', kind, action, text }) as string[];
+  }
+
+  /** What monitor 1 has not been told yet. */
+  watch(): Watched {
+    return this.request({ command: 'watch', monitor: 1 }) as Watched;
   }
 
   request(request: HandlerRequest): ReturnType<Handler['ask']> {
