@@ -8,7 +8,7 @@
  * rules that were are queued again.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Action, includesAction } from './action.ts';
+import { type Action, includesAction, type LearnAction } from './action.ts';
 import type { Subject } from './classifier.ts';
 import { Journal, Refusal } from './journal.ts';
 import type { Flow, FlowChange, FlowFilter } from './parse.ts';
@@ -146,14 +146,14 @@ export class Tables {
    */
   delete(filter: FlowFilter, strict: boolean): number {
     const selected = this.#select(filter, strict);
-    for (const rule of selected) this.#remove(rule, 'delete');
+    this.#removeAll(selected, 'delete');
     return selected.length;
   }
 
   /** Deletes the rules that have an action as wanted. Returns how many. */
   deleteUsers(wanted: (action: Action) => boolean, reason: RemovalReason): number {
     const users = this.dump().filter(({ actions }) => includesAction(actions, wanted));
-    for (const rule of users) this.#remove(rule, reason);
+    this.#removeAll(users, reason);
     return users.length;
   }
 
@@ -238,11 +238,31 @@ export class Tables {
       .filter((rule) => passes(rule, filter));
   }
 
+  /** One may take others along. */
+  #removeAll(rules: readonly Rule[], reason: RemovalReason): void {
+    for (const rule of rules)
+      if (this.#tables.get(rule.table)?.find(rule) === rule) this.#remove(rule, reason);
+  }
+
   #remove(rule: Rule, reason: RemovalReason): void {
     this.#take(rule);
-    if (!rule.flags.sendFlowRemoved) return;
-    this.#removals.push({ rule, reason });
-    this.#journal.note(() => this.#removals.pop());
+    if (rule.flags.sendFlowRemoved) {
+      this.#removals.push({ rule, reason });
+      this.#journal.note(() => this.#removals.pop());
+    }
+    for (const action of learnsIn(rule.actions)) if (action.deleteLearned) this.#forgetLearned(action);
+  }
+
+  /** Removes what a learn action made, unless another rule has one with the same table and cookie. */
+  #forgetLearned({ table, cookie }: LearnAction): void {
+    if (!this.#tables.get(table)?.withCookie(cookie)) return;
+    const isSame = (other: LearnAction) => other.table === table && other.cookie === cookie;
+    const all = this.dump();
+    if (all.some(({ actions }) => learnsIn(actions).some(isSame))) return;
+    this.#removeAll(
+      all.filter((rule) => rule.table === table && rule.cookie === cookie),
+      'delete',
+    );
   }
 
   #put(rule: Rule): void {
@@ -290,6 +310,16 @@ export class Tables {
     }
     return table;
   }
+}
+
+/** The learn actions of a list, also inside others. */
+function learnsIn(actions: readonly Action[]): LearnAction[] {
+  const found: LearnAction[] = [];
+  includesAction(actions, (action) => {
+    if (action.kind === 'learn') found.push(action);
+    return false;
+  });
+  return found;
 }
 
 function passes(rule: Rule, { table, match, cookie, cookieMask, outPort, outGroup }: FlowFilter): boolean {

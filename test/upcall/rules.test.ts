@@ -291,3 +291,16 @@ test('whoever watches is told of flows that go, why, and what they had counted',
     ['delete', 5, 0, 'send_flow_rem ipv6'],
   ]);
 });
+
+test('what was learned goes with what taught it, where that is asked for', () => {
+  const learn =
+    'learn(table=1,cookie=9,delete_learned,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])';
+  const small = new SmallSwitch(
+    `in_port=1,actions=${learn}\nin_port=2,actions=${learn}\ntable=1,arp,actions=drop`,
+  );
+  small.send(1, PACKET);
+  small.ask('flows', 'delete', 'in_port=1');
+  assert.equal(small.flows().length, 3);
+  small.ask('flows', 'delete', 'in_port=2');
+  assert.deepEqual(small.flows(), ['table=1, n_packets=0, arp actions=drop']);
+});
