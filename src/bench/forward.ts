@@ -144,6 +144,7 @@ function prepare({ flows, size, threads }: ForwardOptions): { arena: Arena; area
       { length: flows },
       (_, i) => `priority=10,ip,nw_dst=${address(i)},actions=IN_PORT`,
     ).join('\n'),
+    rules: { rules: flows, tables: {} },
     macs: 16,
     macAgeingMs: 300_000,
   });

@@ -52,6 +52,14 @@ export class Match {
     });
   }
 
+  /** Whether some packet matches both. */
+  overlaps(other: Match): boolean {
+    return this.words.every((word) => {
+      const both = this.mask[word]! & other.mask[word]!;
+      return ((this.value[word]! ^ other.value[word]!) & both) === 0;
+    });
+  }
+
   /** Equal for equal matches only. */
   get identity(): string {
     return this.words.map((word) => `${word}:${this.value[word]}/${this.mask[word]}`).join();
