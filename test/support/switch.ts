@@ -20,7 +20,7 @@ const END_MS = 10_000;
 export interface TestConfig {
   ports: Record<string, object>;
   flows?: string;
-  threads?: object;
+  threads?: object | 'inline';
 }
 
 export interface TestSwitch {
