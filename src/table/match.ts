@@ -25,6 +25,7 @@ export class Match {
   readonly mask: Uint32Array;
   /** The words whose mask is not zero. */
   readonly words: readonly number[];
+  #identity: string | undefined;
 
   /** @param value KEY_WORDS words, zero wherever `mask` is */
   constructor(value: Uint32Array, mask: Uint32Array) {
@@ -62,7 +63,8 @@ export class Match {
 
   /** Equal for equal matches only. */
   get identity(): string {
-    return this.words.map((word) => `${word}:${this.value[word]}/${this.mask[word]}`).join();
+    this.#identity ??= this.words.map((word) => `${word}:${this.value[word]}/${this.mask[word]}`).join();
+    return this.#identity;
   }
 
   /** What the match says of a field; the mask is zero where it says nothing. */

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import test from 'node:test';
-import type { SwitchEvent } from '../../src/model.ts';
-import { withSwitch } from '../support/switch.ts';
+import type { Summary, SwitchEvent } from '../../src/model.ts';
+import { runSwitch, withSwitch } from '../support/switch.ts';
 import { type Child, file, heddle } from './child.ts';
 
 const timeout = 60_000;
@@ -71,9 +71,25 @@ test('a bundle changes everything at once, or nothing', { timeout }, (t) =>
       (await running.heddle('flows', 'dump')).join('\n'),
       /idle_age=0, in_port=a actions=output:b/,
     );
+    await running.heddle('flows', 'add', 'priority=9,hard_timeout=1,ipv6,actions=drop');
+    while ((await running.heddle('flows', 'dump', 'ipv6')).length > 0);
     assert.match((await running.heddle('meters', 'stats')).join('\n'), /^meter:2 flow_count:0 /m);
   }),
 );
+
+test('on the virtual clock a time-out falls at the same packet each time', { timeout }, async () => {
+  const flows = 'priority=2,hard_timeout=2,actions=NORMAL\npriority=1,actions=drop';
+  const run = async (duration: string) => {
+    const config = { ports, flows, threads: 'inline' } as const;
+    const { code, stdout } = await runSwitch(config, { more: ['--duration', duration] });
+    assert.equal(code, 0);
+    return JSON.parse(stdout) as Summary;
+  };
+  const [short, long, again] = [await run('1.9'), await run('4'), await run('4')];
+  assert.deepEqual(short.dropped, {});
+  assert.ok(long.packetsForwarded > short.packetsForwarded && long.dropped.flow! > 0);
+  assert.deepEqual(again, long);
+});
 
 test('monitor shows packets for controllers, and flows that go', { timeout }, (t) =>
   withSwitch(t, { ports, flows: 'send_flow_rem,in_port=a,actions=controller(id=4),b' }, async (running) => {

@@ -22,7 +22,7 @@ export interface TestConfig {
   mirrors?: object;
   limits?: object;
   flows?: string;
-  threads?: object;
+  threads?: object | 'inline';
 }
 
 export interface TestSwitch {
