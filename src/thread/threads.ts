@@ -135,15 +135,20 @@ export class Threads implements Engine {
     return reply;
   }
 
-  /** Asks; if the thread dies over it, asks its successor, once. */
+  /**
+   * Asks; if the thread dies over it, asks its successor. Once, lest a request kill them all: only a death that
+   * somebody wanted is not its fault.
+   */
   async #orElse<T>(ask: () => Promise<T>): Promise<T> {
-    await this.#supervisor.tidied();
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof ThreadDied)) throw error;
+    let again = true;
+    for (;;) {
       await this.#supervisor.tidied();
-      return ask();
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof ThreadDied && (error.isWanted || again))) throw error;
+        again &&= error.isWanted;
+      }
     }
   }
 
