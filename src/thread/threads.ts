@@ -152,11 +152,13 @@ export class Threads implements Engine {
     }
   }
 
-  /** The successor of a thread that dies over it drives all that is open by then, and this too. */
-  async attach(thread: number, driver: DriverSpec): Promise<void> {
+  /** The successor of a thread that dies before or over it begins with all that is open by then, and so with this. */
+  async attach(thread: number, driver: () => DriverSpec): Promise<void> {
     await this.#supervisor.tidied();
-    if (isPatient(driver)) this.#patient.add(thread);
-    await this.#lives[thread]!.ask({ type: 'attach', driver }).catch(async (error) => {
+    const spec = driver();
+    if (isPatient(spec)) this.#patient.add(thread);
+    if (this.#drivers.get(thread)?.includes(spec)) return;
+    await this.#lives[thread]!.ask({ type: 'attach', driver: spec }).catch(async (error) => {
       if (!(error instanceof ThreadDied)) throw error;
       await this.#supervisor.tidied();
     });
