@@ -142,8 +142,9 @@ function readAddition<Read>(
   }
 }
 
+/** As sections of a file would say it: a port's `threads` are known, so they no longer come from `thread`. */
 function byName(ports: readonly PortConfig[]): Record<string, PortConfig> {
-  return Object.fromEntries(ports.map((port) => [port.name, port]));
+  return Object.fromEntries(ports.map((port) => [port.name, { ...port, thread: undefined }]));
 }
 
 /** What stands `added` columns further right on the first line than whoever wrote it knows. */

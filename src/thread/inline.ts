@@ -61,8 +61,9 @@ export class Inline implements Engine {
     throw new Error('found threads: inline, expected threads that can be killed');
   }
 
-  async attach(_thread: number, driver: DriverSpec): Promise<void> {
-    this.#forwarder.attach(driver.number, await createDriver(this.#datapath, driver));
+  async attach(_thread: number, driver: () => DriverSpec): Promise<void> {
+    const spec = driver();
+    this.#forwarder.attach(spec.number, await createDriver(this.#datapath, spec));
   }
 
   async detach(_thread: number, number: number): Promise<void> {
