@@ -71,7 +71,7 @@ export interface Region {
   recordBytes: number;
 }
 
-/** What threads need to join: structured-clonable, so it travels in `workerData`. */
+/** What threads need to join: structured-clonable, so it travels to workers. */
 export interface Arena {
   memory: WebAssembly.Memory;
   module: WebAssembly.Module;

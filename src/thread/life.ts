@@ -1,10 +1,11 @@
 /** One life of a thread: a worker, and the mail to it. It ends when it is told to, or dies. */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { type Arena, noteMail } from '../datapath.ts';
 import { ringDoorbell } from '../sys/poll.ts';
 import type { HandlerReply } from '../upcall/request.ts';
 import { errorFrom } from './engine.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+import type { Spares } from './spare.ts';
 
 /** The thread died before it answered. */
 export class ThreadDied extends Error {
@@ -40,7 +41,7 @@ export class Life {
   isKilled = false;
 
   /** `onDeath` is called, once, when it ends without having been told to. */
-  constructor(data: Omit<ThreadData, 'mail'>, onDeath: (life: Life, cause: string) => void) {
+  constructor(spares: Spares, data: Omit<ThreadData, 'mail'>, onDeath: (life: Life, cause: string) => void) {
     const { port1, port2 } = new MessageChannel();
     this.number = data.thread;
     this.role = data.role.name;
@@ -48,11 +49,7 @@ export class Life {
     this.#doorbell = data.doorbells[data.thread];
     this.#mail = port1;
     this.#mail.on('message', (reply: ThreadReply) => this.#receive(reply));
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { ...data, mail: port2 },
-      transferList: [port2],
-      name: `${data.role.name} ${data.thread}`,
-    });
+    this.#worker = spares.take({ ...data, mail: port2 });
     this.#worker.once('error', ({ message }) => {
       this.#cause = message;
     });

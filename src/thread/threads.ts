@@ -10,6 +10,7 @@ import { clockFrom, clockOrigin } from './clock.ts';
 import type { Engine } from './engine.ts';
 import { Life, ThreadDied } from './life.ts';
 import type { ThreadData } from './messages.ts';
+import { Spares } from './spare.ts';
 import { type Recovery, Supervisor } from './supervisor.ts';
 
 /** What becomes of the ports of a datapath thread that died. */
@@ -37,6 +38,7 @@ export class Threads implements Engine {
   readonly #doorbells: number[];
   /** By number; the handler is the last. */
   readonly #lives: Life[];
+  readonly #spares = new Spares();
   readonly #journal = new Journal();
   readonly #supervisor: Supervisor;
   #fail: (error: Error) => void = () => {};
@@ -94,12 +96,13 @@ export class Threads implements Engine {
       throw error;
     }
     threads.#supervisor.start();
+    threads.#spares.prepare();
     return threads;
   }
 
   #begin(thread: number, role: ThreadData['role']): Life {
     if (role.name === 'datapath' && role.drivers.some(isPatient)) this.#patient.add(thread);
-    return new Life({ ...this.#common, thread, role }, (life, cause) =>
+    return new Life(this.#spares, { ...this.#common, thread, role }, (life, cause) =>
       this.#supervisor.died(thread, cause, life.isKilled),
     );
   }
@@ -112,6 +115,7 @@ export class Threads implements Engine {
     this.#lives[thread] = this.#begin(thread, role);
     await this.#lives[thread].started;
     this.#ports.resume(thread);
+    this.#spares.prepare();
   }
 
   get #datapaths(): Life[] {
@@ -201,7 +205,7 @@ export class Threads implements Engine {
   }
 
   async #end(): Promise<void> {
-    await Promise.all(this.#lives.map((thread) => thread.end()));
+    await Promise.all([...this.#lives.map((thread) => thread.end()), this.#spares.end()]);
     for (const fd of this.#doorbells.splice(0)) closeSync(fd);
   }
 }

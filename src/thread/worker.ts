@@ -2,7 +2,8 @@
  * A thread of the switch: joins the arena, makes its role, and goes round until it is told to finish.
  * It returns to the event loop only to answer messages, which it reads when the arena says that there are some.
  */
-import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { Datapath } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { createDriver } from '../port/types.ts';
@@ -32,7 +33,9 @@ interface Role {
 /** Requests that do not end the role. */
 type RoleRequest = Exclude<ThreadRequest, { type: 'drain' | 'finish' }>;
 
-const data = workerData as ThreadData;
+/** A spare waits here until it is told which thread it is. */
+const [data] = (await once(parentPort!, 'message')) as [ThreadData];
+parentPort!.close();
 const datapath = new Datapath(data.arena, data.thread);
 const clock = clockFrom(data.clockOrigin);
 const sleeper = new Sleeper(datapath, data.doorbells);

@@ -93,7 +93,7 @@ async function run(stage: Stage, { seconds, seed, say, signal }: ChurnOptions): 
   await loads.stop();
   if (violations.length > 0) say(heddle.log());
   const { books, wrong } = await unbalanced(heddle);
-  violations.push(...wrong, ...otherDeaths(heddle));
+  violations.push(...wrong, ...otherDeaths(heddle), ...loads.faults.slice(0, 10));
   const restarts = (await heddle.show('threads')).reduce((sum, thread) => sum + thread.restarts, 0);
 
   for (const { name, options } of STEADY) {

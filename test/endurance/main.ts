@@ -13,6 +13,9 @@ import { lacking } from '../../src/lab/command.ts';
 import { type Churned, churn } from './churn.ts';
 import { type Drilled, drill, drillTable } from './kill.ts';
 
+/** Ports that stand still for longer than this make people wonder. */
+const MOST_PAUSE_MS = 1000;
+
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
@@ -43,7 +46,7 @@ program
   .option('--json', 'the summary as one JSON object')
   .action(async ({ times, root = false, json = false }) => {
     if (root) needRoot();
-    report(drilled, await drill({ times, root, say, signal }), json);
+    report(drilled, await drill({ times, root, mostMs: MOST_PAUSE_MS, say, signal }), json);
   });
 
 try {

@@ -110,8 +110,8 @@ function withoutRights(folder: string): PortSpec[] {
   return [
     { name: 'x1', options: { type: 'traffic', number: 11, thread: 2, peers: ['t1'], ...traffic(50) } },
     { name: 'x2', options: { type: 'traffic', number: 12, thread: 1, peers: ['t1'], ...traffic(50) } },
-    { name: 'stream', options: { type: 'stream', listen: join(folder, 'stream.sock') } },
-    { name: 'reading', options: { type: 'capture', read, loop: true } },
+    { name: 'stream', options: { type: 'stream', number: 13, listen: join(folder, 'stream.sock') } },
+    { name: 'reading', options: { type: 'capture', number: 14, read, loop: true } },
   ];
 }
 
@@ -119,23 +119,24 @@ function ofHosts(lab: TestLab): PortSpec[] {
   const at = (n: number) => lab.host(`h${n}`).port;
   const tap = {
     type: 'tap',
+    number: 25,
     device: `${lab.lab.name}tap`,
     namespace: lab.host('h5').namespace,
     addresses: ['10.1.2.5/24'],
   };
   return [
-    { name: 'p1', options: { type: 'packet', interface: at(1), thread: 1 } },
-    { name: 'p2', options: { type: 'packet', interface: at(2), thread: 2 } },
-    { name: 'p3', options: { type: 'afxdp', interface: at(3), thread: 1 } },
-    { name: 'p4', options: { type: 'afxdp', interface: at(4), thread: 2 } },
+    { name: 'p1', options: { type: 'packet', number: 21, interface: at(1), thread: 1 } },
+    { name: 'p2', options: { type: 'packet', number: 22, interface: at(2), thread: 2 } },
+    { name: 'p3', options: { type: 'afxdp', number: 23, interface: at(3), thread: 1 } },
+    { name: 'p4', options: { type: 'afxdp', number: 24, interface: at(4), thread: 2 } },
     { name: 'tap', options: tap },
   ];
 }
 
 function cabled(lab: TestLab): PortSpec[] {
   return [
-    { name: 'p5', options: { type: 'packet', interface: lab.host('h5').port, wait: true } },
-    { name: 'p6', options: { type: 'afxdp', interface: lab.host('h6').port, wait: true } },
+    { name: 'p5', options: { type: 'packet', number: 26, interface: lab.host('h5').port, wait: true } },
+    { name: 'p6', options: { type: 'afxdp', number: 27, interface: lab.host('h6').port, wait: true } },
   ];
 }
 

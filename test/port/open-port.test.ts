@@ -48,6 +48,15 @@ test('one queue is opened anew while the others go on, and its counts are kept',
   assert.deepEqual(fake.log.slice(4), ['close 0.1', 'close 1.3', 'close']);
 });
 
+test('a queue is closed before the others, and closed once', () => {
+  const fake = new Fake();
+  const port = new OpenPort(fake, 2);
+  port.closeQueue(0);
+  assert.deepEqual(port.counts(), { rxMissed: 2, rxDropped: 4 });
+  port.close();
+  assert.deepEqual(fake.log, ['open 0.1', 'open 1.2', 'close 0.1', 'close 1.2', 'close']);
+});
+
 test('a queue that cannot be opened anew stays closed, and is closed once', () => {
   const fake = new Fake();
   const port = new OpenPort(fake, 1);
