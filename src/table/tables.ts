@@ -184,8 +184,7 @@ export class Tables {
     rule.hardTimeoutS = least(rule.hardTimeoutS, hardTimeoutS);
     const table = this.#tables.get(rule.table);
     if (table?.find(rule) !== rule) return;
-    this.#expiring.set(rule, expiresMs(rule));
-    table.reconsider(rule);
+    this.#requeue(rule);
   }
 
   /**
@@ -283,6 +282,14 @@ export class Tables {
     this.generation++;
   }
 
+  /** The end of a rule in force has changed. */
+  #requeue(rule: Rule): void {
+    const expiry = expiresMs(rule);
+    if (Number.isFinite(expiry)) this.#expiring.set(rule, expiry);
+    else this.#expiring.delete(rule);
+    this.#tables.get(rule.table)!.reconsider(rule);
+  }
+
   #extract(rule: Rule): void {
     const table = this.#tables.get(rule.table)!;
     table.take(rule);
@@ -298,6 +305,8 @@ export class Tables {
     this.#journal.note(() => {
       this.#tables.get(rule.table)!.setCookie(rule, cookie);
       Object.assign(rule, { actions, modifiedMs, packets, bytes });
+      // It may have been put back with the end that the change had given it.
+      this.#requeue(rule);
       this.generation++;
     });
   }
