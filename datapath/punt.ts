@@ -6,12 +6,14 @@
  */
 
 import { truncate } from './action/truncate';
-import { BATCH_PUNT_COUNT, BATCH_PUNTS, BATCH_STRIDE, batch } from './batch';
+import { BATCH_PUNT_COUNT, BATCH_PUNTS, BATCH_SCRATCH, BATCH_STRIDE, batch } from './batch';
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count } from './counters';
-import { DROP_CONTROLLER_QUEUE_FULL } from './drop';
+import { DROP_CONTROLLER_QUEUE_FULL, PARSED } from './drop';
+import { Key } from './flow/key';
 import { map, NONE } from './memory/arena';
 import { ring } from './memory/doorbell';
 import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame, passFrame } from './packet/frame';
+import { parse } from './packet/parse';
 import { completeChecksum } from './packet/transport-checksum';
 import { drop } from './transmit';
 
@@ -66,6 +68,11 @@ export function puntOf(thread: u32, i: u32): u32 {
 /** Forgets the punts of this thread's batch. */
 export function forgetPunts(): void {
   store<u32>(batch() + BATCH_PUNT_COUNT, 0);
+}
+
+/** Parses punt `i`, which is still there, into the first key of this thread's scratch; false when it is malformed. */
+export function parsePunt(i: u32): bool {
+  return parse(frameAt(load<u32>(puntPlace(i))), changetype<Key>(batch() + BATCH_SCRATCH)) == PARSED;
 }
 
 /** Drops the punts that nobody has ended, and forgets all. */

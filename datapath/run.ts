@@ -24,7 +24,7 @@ export {
 } from './port/packet';
 export { streamPoll, streamTransmit } from './port/stream';
 export { process } from './process';
-export { endPunt, puntCount } from './punt';
+export { endPunt, parsePunt, puntCount } from './punt';
 export { reclaimFlows, reclaimFrames, releaseLocks, reset, settle } from './reclaim';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

@@ -71,6 +71,7 @@ interface Exports {
   lookUpUncached(keys: number, n: number): void;
   takeMisses(): number;
   puntCount(): number;
+  parsePunt(punt: number): boolean;
   endPunt(punt: number, delivered: boolean): void;
   flowOfMiss(miss: number): number;
   actByFlow(miss: number, flow: number): void;
@@ -176,6 +177,11 @@ export class Datapath {
   }
 
   /** Sets the switch clock for what this thread does next. */
+  /** The switch clock as last set. Nobody passes it on: a number that is no integer costs memory at each call. */
+  get nowMs(): number {
+    return this.f64[(this.#self + Thread.nowMs) >> 3]!;
+  }
+
   setClock(nowMs: number): void {
     this.f64[(this.#self + Thread.nowMs) >> 3] = nowMs;
   }
@@ -372,6 +378,12 @@ export class Datapath {
       originalLength: this.u32[frame + (Frame.puntLength >> 2)]!,
       bytes: this.u8.subarray(data, data + this.u32[frame + (Frame.length >> 2)]!),
     };
+  }
+
+  /** The key of punt `i`, good until the next call; undefined when the frame is malformed. */
+  puntKey(i: number): Uint8Array | undefined {
+    const scratch = this.#batch + BATCH_SCRATCH;
+    return this.exports.parsePunt(i) ? this.u8.subarray(scratch, scratch + KEY_SIZE) : undefined;
   }
 
   /** The bytes of the key of miss or frame `i` of this thread's batch. */

@@ -141,8 +141,77 @@ export const SHOWN = [
   'mirrors',
 ] as const;
 
-export const FLOW_COMMANDS = ['dump', 'add', 'modify', 'modify-strict', 'delete', 'delete-strict'] as const;
-export type FlowCommand = (typeof FLOW_COMMANDS)[number];
+/** What `heddle flows`, `groups` and `meters` can ask for. */
+export const RULE_COMMANDS = {
+  flows: [
+    'dump',
+    'add',
+    'modify',
+    'modify-strict',
+    'delete',
+    'delete-strict',
+    'replace',
+    'bundle',
+    'snapshot',
+  ],
+  groups: ['dump', 'stats', 'add', 'modify', 'add-or-modify', 'delete'],
+  meters: ['dump', 'stats', 'add', 'modify', 'delete'],
+} as const;
+export type RuleKind = keyof typeof RULE_COMMANDS;
+export type RuleCommand<Kind extends RuleKind = RuleKind> = (typeof RULE_COMMANDS)[Kind][number];
+
+/** A packet that the tables sent to a controller. */
+export interface PacketInEvent {
+  kind: 'packetIn';
+  /** Switch clock. */
+  atMs: number;
+  reason: string;
+  table: number;
+  /** In hex, as all cookies here. */
+  cookie: string;
+  /** Where it came in. */
+  port: string;
+  controller: number;
+  /** Bytes of the packet, of which `bytes` may be the first. */
+  length: number;
+  /** In hex. */
+  bytes: string;
+  userdata?: string;
+  /** Where it would go on. */
+  continuation?: number;
+  /** What its headers say; empty when they are cut or wrong. */
+  packet: string;
+}
+
+/** A packet that a sample action chose. */
+export interface SampleEvent
+  extends Pick<PacketInEvent, 'atMs' | 'table' | 'cookie' | 'port' | 'length' | 'bytes' | 'packet'> {
+  kind: 'sample';
+  collectorSet: number;
+  domain: number;
+  point: number;
+}
+
+/** A flow with `send_flow_rem` that went. */
+export interface FlowRemovedEvent {
+  kind: 'flowRemoved';
+  atMs: number;
+  reason: string;
+  table: number;
+  cookie: string;
+  flow: string;
+  durationSeconds: number;
+  packets: number;
+  bytes: number;
+}
+
+export type SwitchEvent = PacketInEvent | SampleEvent | FlowRemovedEvent;
+
+/** What happened since a monitor last looked, and how many events it had no room for. */
+export interface Watched {
+  events: SwitchEvent[];
+  lost: number;
+}
 
 /**
  * A run so far. Every packet received has one fate: packetsReceived = packetsForwarded + packetsQueued +
@@ -207,10 +276,10 @@ export interface TopPort {
 export interface SwitchControl {
   show<What extends keyof Shown>(what: What): Promise<Shown[What][]>;
   /**
-   * Changes or lists flows; `text` has one a line, and for `dump` and `delete` may be empty: all of them.
-   * Returns lines for people. A text that is wrong changes nothing and throws.
+   * Changes or lists flows, groups or meters; `text` has one a line, and may be empty where that means all of
+   * them. Returns lines for people. A text that is wrong changes nothing and throws.
    */
-  flows(command: FlowCommand, text: string): Promise<string[]>;
+  rules<Kind extends RuleKind>(kind: Kind, command: RuleCommand<Kind>, text: string): Promise<string[]>;
   /**
    * Adds a port. `text` is YAML as it would stand behind the port's name in the configuration, braces or not.
    * Throws ConfigError when it is wrong, OpenError when the port cannot be opened; then nothing has changed.
@@ -223,6 +292,8 @@ export interface SwitchControl {
   /** The same for mirrors: copies of what comes from some ports and goes to some go to another. */
   addMirror(name: string, text: string): Promise<void>;
   removeMirror(name: string): Promise<void>;
+  /** What happens from now on; yields every now and then also when nothing has. */
+  watch(): AsyncIterable<Watched>;
   summary(): Summary;
   /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
   kill(thread: number): Promise<string[]>;

@@ -144,6 +144,7 @@ function prepare({ flows, size, threads }: ForwardOptions): { arena: Arena; area
       { length: flows },
       (_, i) => `priority=10,ip,nw_dst=${address(i)},actions=IN_PORT`,
     ).join('\n'),
+    rules: { rules: flows, tables: {} },
     macs: 16,
     macAgeingMs: 300_000,
   });
@@ -176,7 +177,7 @@ function fill(datapath: Datapath, port: number, queue: number, flows: number, le
 function goRound(datapath: Datapath, port: number, area: number, handler: Handler): void {
   const forwarder = new Forwarder(datapath);
   forwarder.attach(port, new MemoryPort(datapath, port, area));
-  for (let moved = 0; moved < 4 * FRAMES; moved += forwarder.round(0)) while (handler.round(0) > 0);
+  for (let moved = 0; moved < 4 * FRAMES; moved += forwarder.round()) while (handler.round(0) > 0);
   datapath.exports.leave();
 }
 

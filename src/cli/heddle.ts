@@ -45,6 +45,21 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./thread.ts')).threadCommand(),
   },
   {
+    name: 'groups',
+    summary: 'list or change the groups of a running switch',
+    load: async () => (await import('./groups.ts')).groupsCommand(),
+  },
+  {
+    name: 'meters',
+    summary: 'list or change the meters of a running switch',
+    load: async () => (await import('./meters.ts')).metersCommand(),
+  },
+  {
+    name: 'monitor',
+    summary: 'watch packets for controllers, and flows that go',
+    load: async () => (await import('./monitor.ts')).monitorCommand(),
+  },
+  {
     name: 'port',
     summary: 'add ports to a running switch, or remove them',
     load: async () => (await import('./port.ts')).portCommand(),

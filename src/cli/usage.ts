@@ -16,6 +16,13 @@ export function seconds(text: string): number {
   throw new InvalidArgumentError(`Expected seconds, more than 0 and at most ${MOST_SECONDS}.`);
 }
 
+/** An option's value as a number of things, one at least. */
+export function wholeNumber(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value > 0) return value;
+  throw new InvalidArgumentError('Expected a whole number, 1 at least.');
+}
+
 /** Which running switch is meant. */
 export interface Target {
   name?: string;

@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { MAX_FRAMES, MAX_PORTS } from '../datapath.ts';
 import { parseAddress, STREAM_ADDRESS } from '../port/stream/address.ts';
+import { TABLE_MAX } from '../table/syntax.ts';
 import { oneOf, section, text, whole } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
@@ -44,6 +45,8 @@ const portName = text(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/, PORT_NAME).refine((name)
 
 const MOST_PORTS = MAX_PORTS - 1;
 const MOST_DATAPATH_THREADS = 16;
+
+const MOST_RULES = 1_000_000;
 
 const common = {
   number: whole(1, MOST_PORTS).optional(),
@@ -147,7 +150,22 @@ const threads = z.union(
   { error: 'inline or a mapping such as { datapath: 2, handler: 1 }' },
 );
 
+/** How many flows one table may have. */
+const table = section({
+  rules: whole(1, MOST_RULES),
+  overflow: choice(['refuse', 'evict']).default('refuse'),
+});
+
+const TABLE = 'a table from 0 to 254';
+const tableNumber = z
+  .string({ error: TABLE })
+  .refine((key) => /^\d{1,3}$/.test(key) && Number(key) <= TABLE_MAX, {
+    error: TABLE,
+  });
+
 const limits = section({
+  rules: whole(1, MOST_RULES).default(MOST_RULES),
+  tables: z.record(tableNumber, table, { error: 'a mapping of tables to limits' }).default({}),
   flows: whole(4096, 1_048_576).default(65_536),
   frames: whole(4096, MAX_FRAMES).default(16_384),
   ports: whole(1, MOST_PORTS).default(64),

@@ -5,8 +5,9 @@
  *     file ─▶ Source (YAML with positions) ─▶ schema ─▶ what sections must agree on ─▶ flows ─▶ Config
  */
 import { basename, extname } from 'node:path';
-import { parseFlows } from '../table/parse.ts';
-import { printFlow } from '../table/print.ts';
+import { parseBundle } from '../table/parse-bundle.ts';
+import { Ruleset } from '../table/ruleset.ts';
+import type { RuleLimits } from '../table/tables.ts';
 import { ConfigError, type Place, type Problem } from '../yaml/problem.ts';
 import { readAs } from '../yaml/schema.ts';
 import { readSource, Source } from '../yaml/source.ts';
@@ -56,18 +57,25 @@ export interface Config {
 }
 
 /**
- * Parses flows; `ports` maps names to numbers. Throws an error that has `line`, `column` (from 1, within
- * the text), `found` and `expected`.
+ * Reads flows, groups and meters; `ports` maps names to numbers. Throws an error that has `line`, `column` (from
+ * 1, within the text), `found` and `expected`.
  */
-type FlowParser = (text: string, ports: ReadonlyMap<string, number>) => unknown;
+type FlowParser = (text: string, ports: ReadonlyMap<string, number>, limits: RuleLimits) => unknown;
+
+/** What the text makes of a switch that has nothing yet. */
+function rulesetOf(text: string, ports: ReadonlyMap<string, number>, limits: RuleLimits): Ruleset {
+  const ruleset = new Ruleset(limits);
+  ruleset.apply(parseBundle(text, ports), 0);
+  return ruleset;
+}
 
 /** Throws ConfigError, which lists every problem. */
 export function loadConfig(file: string): Config {
-  return settled(readSource(file, 'a configuration in YAML'), parseFlows);
+  return settled(readSource(file, 'a configuration in YAML'), rulesetOf);
 }
 
 /** As `loadConfig`, for a text in memory; `file` names it in problems. */
-export function parseConfig(file: string, text: string, parser: FlowParser = parseFlows): Config {
+export function parseConfig(file: string, text: string, parser: FlowParser = rulesetOf): Config {
   return settled(new Source(file, text), parser);
 }
 
@@ -134,8 +142,9 @@ function readAddition<Read>(
   }
 }
 
+/** As sections of a file would say it: a port's `threads` are known, so they no longer come from `thread`. */
 function byName(ports: readonly PortConfig[]): Record<string, PortConfig> {
-  return Object.fromEntries(ports.map((port) => [port.name, port]));
+  return Object.fromEntries(ports.map((port) => [port.name, { ...port, thread: undefined }]));
 }
 
 /** What stands `added` columns further right on the first line than whoever wrote it knows. */
@@ -201,12 +210,12 @@ function settle(
 
 function checkFlows(
   source: Source,
-  { flows }: ConfigFile,
+  { flows, limits }: ConfigFile,
   numbers: Map<string, number>,
   parser: FlowParser,
 ): Problem[] {
   try {
-    parser(flows, numbers);
+    parser(flows, numbers, limits);
     return [];
   } catch (error) {
     if (!isFlowError(error)) throw error;
@@ -218,9 +227,9 @@ function isFlowError(error: unknown): error is Error & Place & { found: string; 
   return error instanceof Error && ['line', 'column', 'found', 'expected'].every((key) => key in error);
 }
 
-/** The flows of a configuration as they are printed: one a line, in normal form. */
-export function normalFlows({ flows, ports }: Config): string[] {
+/** The meters, groups and flows of a configuration as they are printed: one a line, in normal form. */
+export function normalFlows({ flows, limits, ports }: Config): string[] {
   const numbers = new Map(ports.map(({ name, number }) => [name, number]));
   const names = new Map(ports.map((port) => [port.number, port]));
-  return parseFlows(flows, numbers).map((flow) => printFlow(flow, names));
+  return rulesetOf(flows, numbers, limits).snapshot(0, names);
 }

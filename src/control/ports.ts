@@ -58,8 +58,10 @@ interface Entry {
   readonly config: PortConfig;
   /** The datapath threads that have its queues, in their order, from 0. */
   readonly threads: readonly number[];
-  /** Undefined while it is down. */
+  /** Undefined while it is down, or going down. */
   open: OpenPort | undefined;
+  /** What it was open with, on its way down: the kernel may have frames of its threads as long as this is there. */
+  closing: OpenPort | undefined;
   /** As last seen. */
   link: Link;
   /** Why it is down; empty while it is up. */
@@ -75,6 +77,12 @@ interface Entry {
   readonly base: PortTotals;
 }
 
+/** What drives a queue by now: it is opened anew when its thread dies. @throws Error when that was impossible. */
+function driverOf(entry: Entry, open: OpenPort, queue: number): DriverSpec {
+  if (entry.reason !== '') throw new Error(entry.reason);
+  return open.drivers[queue]!;
+}
+
 export class Ports {
   readonly #config: Config;
   readonly #datapaths: number;
@@ -82,6 +90,8 @@ export class Ports {
   readonly #observer: Observer;
   readonly #context: PortContext;
   #entries: Entry[] = [];
+  /** Those that are going down, or are being removed. */
+  readonly #leaving = new Set<Entry>();
   readonly #mirrors: Mirrors;
   /** Undefined until the threads go round. */
   #engine: Engine | undefined;
@@ -144,6 +154,7 @@ export class Ports {
       config,
       threads: config.threads?.map((thread) => thread - 1) ?? this.#deal(config.queues),
       open: undefined,
+      closing: undefined,
       link: { mtu: 0, maxLength: 0, carrier: false },
       reason: '',
       sinceMs: 0,
@@ -229,7 +240,7 @@ export class Ports {
 
   rows(): PortRow[] {
     return this.#entries.map((entry) => {
-      const { config, threads, open, link, reason, sinceMs, base } = entry;
+      const { config, threads, open, closing, link, reason, sinceMs, base } = entry;
       const now = this.#observer.port(config.number);
       const counted = (key: keyof PortTotals) => now[key] - base[key];
       return {
@@ -245,7 +256,7 @@ export class Ports {
         rxPackets: counted('rxPackets'),
         rxBytes: counted('rxBytes'),
         rxErrors: counted('rxErrors'),
-        ...sumCounts(entry.counted, open?.counts() ?? NO_COUNTS),
+        ...sumCounts(entry.counted, (open ?? closing)?.counts() ?? NO_COUNTS),
         txPackets: counted('txPackets'),
         txBytes: counted('txBytes'),
         txErrors: counted('txErrors'),
@@ -347,9 +358,10 @@ export class Ports {
     this.#table.takeFailure(number);
     try {
       await this.#tellHandler();
-      for (const [queue, driver] of open.drivers.entries()) {
-        await this.#engine!.attach(entry.threads[queue]!, driver);
+      for (const [queue, thread] of entry.threads.entries()) {
+        await this.#engine!.attach(thread, () => driverOf(entry, open, queue));
       }
+      if (entry.reason !== '') throw new Error(entry.reason);
     } catch (error) {
       await this.#takeDown(entry, (error as Error).message);
       throw error;
@@ -366,14 +378,24 @@ export class Ports {
 
   /** Steps 2 to 4: from down, as the datapath sees it, to closed. */
   async #letGo(entry: Entry): Promise<void> {
-    const { open, threads, config } = entry;
+    const { threads, config } = entry;
     const engine = this.#engine!;
-    for (const thread of threads) await engine.detach(thread, config.number);
-    if (open) entry.counted = sumCounts(entry.counted, open.counts());
+    this.#leaving.add(entry);
+    entry.closing = entry.open;
     entry.open = undefined;
+    for (const thread of threads) await engine.detach(thread, config.number);
     await this.#tellHandler();
-    open?.close();
+    this.#close(entry);
     for (const thread of threads) await engine.release(thread, config.number);
+  }
+
+  /** @throws what closing it throws; it is gone then all the same. */
+  #close(entry: Entry): void {
+    const { closing } = entry;
+    if (closing) entry.counted = sumCounts(entry.counted, closing.counts());
+    entry.closing = undefined;
+    this.#leaving.delete(entry);
+    closing?.close();
   }
 
   async #tellHandler(): Promise<void> {
@@ -458,9 +480,13 @@ export class Ports {
 
   /**
    * Makes the queues of a dead thread anew, with fresh kernel objects. Returns what its successor needs to drive
-   * them. A port whose queue cannot be opened goes down, and is tried again as any that is down.
+   * them. A port whose queue cannot be opened goes down, and is tried again as any that is down. Of a port that is
+   * going down anyway the queue is closed at once, for nothing of the dead thread's may stay in the kernel.
    */
   reopen(thread: number): DriverSpec[] {
+    for (const { closing, threads } of this.#leaving) {
+      if (threads.includes(thread)) closing?.closeQueue(threads.indexOf(thread));
+    }
     return this.#on(thread).flatMap((entry) => {
       try {
         return [entry.open!.reopen(entry.threads.indexOf(thread))];
@@ -500,5 +526,6 @@ export class Ports {
       this.#table.close(config.number);
       open?.close();
     }
+    for (const { closing } of this.#leaving) closing?.close();
   }
 }

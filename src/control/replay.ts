@@ -104,10 +104,10 @@ export class Replay {
     if (!this.#receive(frame, port)) return this.#datapath.refuse(port);
 
     this.#datapath.exports.process(port, 1);
-    this.#forwarder.transmit(this.#nowMs);
+    this.#forwarder.transmit();
     while (this.#handlerDatapath.exports.hasWork()) {
       this.#handler.round(this.#nowMs);
-      while (this.#forwarder.finish(this.#nowMs) > 0);
+      while (this.#forwarder.finish() > 0);
     }
   }
 

@@ -3,8 +3,9 @@
  * its owner may open, one JSON object a line in, one out, in order:
  *
  *     → {"command":"show","what":"ports"}                    ← {"result":[{"number":1,"name":"web",…},…]}
- *     → {"command":"flows","action":"add","text":"arp,…"}    ← {"result":["1 flow added"]}
+ *     → {"command":"rules","kind":"flows","action":"add","text":"arp,…"} ← {"result":["1 flow added"]}
  *     → {"command":"port","action":"remove","name":"web"}    ← {"result":[]}
+ *     → {"command":"watch"}                                  ← {"result":{"events":[…],"lost":0}}, again and again
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
@@ -19,23 +20,29 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
-  FLOW_COMMANDS,
-  type FlowCommand,
+  RULE_COMMANDS,
+  type RuleCommand,
+  type RuleKind,
   SHOWN,
   type Shown,
   type Summary,
   type SwitchControl,
+  type Watched,
 } from '../model.ts';
 
 export type Request =
   | { command: 'show'; what: keyof Shown }
-  | { command: 'flows'; action: FlowCommand; text: string }
+  | { command: 'rules'; kind: RuleKind; action: RuleCommand; text: string }
   | { command: 'port' | 'mirror'; action: 'add'; name: string; text: string }
   | { command: 'port' | 'mirror'; action: 'remove'; name: string }
   | { command: 'capture'; name: string; port: string; file: string }
+  | { command: 'watch' }
   | { command: 'summary' }
   | { command: 'kill'; thread: number }
   | { command: 'ping' };
+
+/** A request with one answer. */
+type Single = Exclude<Request, { command: 'watch' }>;
 
 /** Who answers: the name of its socket, and its process. */
 export interface Pong {
@@ -44,9 +51,9 @@ export interface Pong {
 }
 
 /** What a request is answered with. */
-export type Answer<R extends Request> = R extends { command: 'show'; what: infer What extends keyof Shown }
+export type Answer<R extends Single> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'flows' | 'port' | 'mirror' | 'capture' | 'kill' }
+  : R extends { command: 'rules' | 'port' | 'mirror' | 'capture' | 'kill' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -179,7 +186,9 @@ async function* answers(
   try {
     for await (const request of linesOf(source, LONGEST_REQUEST)) {
       try {
-        yield line({ result: await answer(parseRequest(request), target, name) });
+        const parsed = parseRequest(request);
+        if (parsed.command === 'watch') for await (const seen of target.watch()) yield line({ result: seen });
+        else yield line({ result: await answer(parsed, target, name) });
       } catch (error) {
         yield line(failure(error));
       }
@@ -189,12 +198,12 @@ async function* answers(
   }
 }
 
-function answer(request: Request, target: SwitchControl, name: string): unknown {
+function answer(request: Single, target: SwitchControl, name: string): unknown {
   switch (request.command) {
     case 'show':
       return target.show(request.what);
-    case 'flows':
-      return target.flows(request.action, request.text);
+    case 'rules':
+      return target.rules(request.kind, request.action, request.text);
     case 'port':
     case 'mirror':
       return change(request, target);
@@ -235,11 +244,12 @@ function parseRequest(text: string): Request {
   const expectText = (key: string, what: string) => {
     if (typeof request[key] !== 'string') throw new Error(`${key}: found none, expected ${what}`);
   };
-  expect('command', ['show', 'flows', 'port', 'mirror', 'capture', 'summary', 'kill', 'ping']);
+  expect('command', ['show', 'rules', 'port', 'mirror', 'capture', 'watch', 'summary', 'kill', 'ping']);
   if (request.command === 'show') expect('what', SHOWN);
-  if (request.command === 'flows') {
-    expect('action', FLOW_COMMANDS);
-    expectText('text', 'flows, one a line');
+  if (request.command === 'rules') {
+    expect('kind', Object.keys(RULE_COMMANDS));
+    expect('action', RULE_COMMANDS[request.kind as RuleKind]);
+    expectText('text', 'flows, groups or meters, one a line');
   }
   if (request.command === 'port' || request.command === 'mirror') {
     expect('action', ['add', 'remove']);
@@ -273,7 +283,18 @@ async function* linesOf(source: AsyncIterable<Buffer>, longest: number): AsyncGe
 }
 
 /** Asks the switch behind the socket at `path`. Throws what it answers as an error, or that nobody answers. */
-export async function askSwitch<const R extends Request>(path: string, request: R): Promise<Answer<R>> {
+export async function askSwitch<const R extends Single>(path: string, request: R): Promise<Answer<R>> {
+  for await (const result of results(path, request)) return result as Answer<R>;
+  throw new Error(`${path}: found no answer, expected one line of JSON`);
+}
+
+/** What happens in the switch behind the socket at `path`, from now until it ends. Throws as `askSwitch`. */
+export function watchSwitch(path: string): AsyncIterable<Watched> {
+  return results(path, { command: 'watch' }) as AsyncIterable<Watched>;
+}
+
+/** The answers to a request, each within ANSWER_MS of the one before. */
+async function* results(path: string, request: Request): AsyncGenerator<unknown> {
   const socket = createConnection(path);
   socket.setTimeout(ANSWER_MS, () =>
     socket.destroy(new Error(`${path}: found no answer in ${ANSWER_MS} ms`)),
@@ -283,7 +304,7 @@ export async function askSwitch<const R extends Request>(path: string, request: 
     for await (const text of linesOf(socket, LONGEST_ANSWER)) {
       const { result, error, name } = JSON.parse(text);
       if (error !== undefined) throw Object.assign(new Error(error), { name });
-      return result;
+      yield result;
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -294,7 +315,6 @@ export async function askSwitch<const R extends Request>(path: string, request: 
   } finally {
     socket.destroy();
   }
-  throw new Error(`${path}: found no answer, expected one line of JSON`);
 }
 
 /** A running switch and where to ask it. */

@@ -3,8 +3,9 @@
  * What cannot be opened is named with the reason, and then nothing stays open.
  */
 import { randomInt } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_SLOTS } from '../datapath.ts';
-import type { FlowCommand, Shown, Summary, SwitchControl } from '../model.ts';
+import type { RuleCommand, RuleKind, Shown, Summary, SwitchControl, Watched } from '../model.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { HandlerOptions } from '../upcall/request.ts';
 import { type Config, parseMirror, parsePort } from './config.ts';
@@ -14,6 +15,8 @@ import { memoryRows, threadRow } from './rows.ts';
 import { summaryOf } from './summary.ts';
 
 export { OpenError } from './ports.ts';
+
+const WATCH_EVERY_MS = 100;
 
 export interface SwitchOptions {
   /** With `threads: inline`: when to end, on the virtual clock. */
@@ -58,6 +61,7 @@ export function handlerOptions({ ports, flows, limits, macAgeingSeconds }: Confi
   return {
     ports: ports.map(({ number, name }) => ({ number, name, up: true })),
     flows,
+    rules: { rules: limits.rules, tables: limits.tables },
     macs: limits.macs,
     macAgeingMs: macAgeingSeconds * 1000,
   };
@@ -88,6 +92,8 @@ export class Switch implements SwitchControl {
   readonly #ports: Ports;
   readonly #engine: Engine;
   readonly #observer: Observer;
+  /** How many there have been. */
+  #monitors = 0;
   #stopped: Promise<void> | undefined;
   /** How things stood when the threads had ended and the ports were still open. */
   #last: Summary | undefined;
@@ -121,12 +127,24 @@ export class Switch implements SwitchControl {
       case 'memory':
         return memoryRows(this.#arena, this.#observer);
       default:
-        return this.#engine.ask({ command: what });
+        return (await this.#engine.ask({ command: what })) as unknown[];
     }
   }
 
-  flows(command: FlowCommand, text: string): Promise<string[]> {
-    return this.#engine.ask({ command, text }) as Promise<string[]>;
+  rules<Kind extends RuleKind>(kind: Kind, action: RuleCommand<Kind>, text: string): Promise<string[]> {
+    return this.#engine.ask({ command: 'rules', kind, action, text }) as Promise<string[]>;
+  }
+
+  async *watch(): AsyncGenerator<Watched> {
+    const monitor = ++this.#monitors;
+    try {
+      for (;;) {
+        yield (await this.#engine.ask({ command: 'watch', monitor })) as Watched;
+        await setTimeout(WATCH_EVERY_MS);
+      }
+    } finally {
+      await this.#engine.ask({ command: 'unwatch', monitor });
+    }
   }
 
   async addPort(name: string, text: string): Promise<void> {

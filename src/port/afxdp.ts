@@ -240,8 +240,8 @@ class AfxdpPort implements Port {
     if (sender !== undefined) this.#sender = new PacketSender(datapath, number, sender, area);
   }
 
-  poll(nowMs: number): number {
-    if (nowMs >= this.#retryMs) this.#kick(nowMs);
+  poll(): number {
+    if (this.#datapath.nowMs >= this.#retryMs) this.#kick();
     return this.#datapath.exports.xdpPoll(this.#number, this.#queue);
   }
 
@@ -249,18 +249,18 @@ class AfxdpPort implements Port {
    * Segments of one connection that came together go as one, through a packet socket: then the kernel does
    * its work for them once. What is on the ring already goes first, so that nothing overtakes.
    */
-  transmit(nowMs: number): void {
+  transmit(): void {
     const isBehind = this.#retryMs !== Number.POSITIVE_INFINITY;
     if (this.#sender && !isBehind && this.#datapath.exports.coalesce(this.#number) > 0) {
       this.#sender.transmit();
       return;
     }
     this.#datapath.exports.xdpTransmit(this.#number, this.#queue);
-    this.#kick(nowMs);
+    this.#kick();
   }
 
   /** One call sends a budget of frames; as long as that gets somewhere, the rest follows. */
-  #kick(nowMs: number): void {
+  #kick(): void {
     let backlog = this.#datapath.exports.xdpBacklog(this.#queue);
     while (backlog > 0) {
       const errno = kickTransmit(this.#fd);
@@ -269,7 +269,7 @@ class AfxdpPort implements Port {
       if (left >= backlog) break;
       backlog = left;
     }
-    this.#retryMs = backlog > 0 ? nowMs + RETRY_MS : Number.POSITIVE_INFINITY;
+    this.#retryMs = backlog > 0 ? this.#datapath.nowMs + RETRY_MS : Number.POSITIVE_INFINITY;
   }
 
   dueMs(): number {

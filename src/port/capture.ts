@@ -115,7 +115,8 @@ class CapturePort implements Port {
     }
   }
 
-  poll(nowMs: number): number {
+  poll(): number {
+    const { nowMs } = this.#datapath;
     if (nowMs >= this.#retryMs) this.#flushPipe(nowMs);
     if (this.#reader && Number.isNaN(this.#shiftMs)) this.#shiftMs = nowMs - this.#reader.timeMs;
     let n = 0;
@@ -168,7 +169,8 @@ class CapturePort implements Port {
     this.#report(error);
   }
 
-  transmit(nowMs: number): void {
+  transmit(): void {
+    const { nowMs } = this.#datapath;
     const { number, epochMs } = this.#spec;
     if (this.#pipes && this.#writer!.unwritten > MOST_HELD_BYTES) {
       return this.#datapath.dropQueue(number, DROP_TRANSMIT_QUEUE_FULL);

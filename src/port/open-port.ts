@@ -55,13 +55,19 @@ export class OpenPort {
    * @throws Error when it cannot be opened; then it stays closed.
    */
   reopen(queue: number): DriverSpec {
+    this.closeQueue(queue);
+    const opened = this.#opening.openQueue(queue);
+    this.#held[queue]!.queue = opened;
+    return opened.driver;
+  }
+
+  /** Closes queue `queue`, whose driver has stopped or died; the other queues go on. */
+  closeQueue(queue: number): void {
     const held = this.#held[queue]!;
     held.before = sumCounts(held.before, look(held));
     held.counted = NO_COUNTS;
     held.queue?.close();
     held.queue = undefined;
-    held.queue = this.#opening.openQueue(queue);
-    return held.queue.driver;
   }
 
   /** Lets go of everything. The drivers must have stopped. */

@@ -93,10 +93,10 @@ export interface Port {
   readonly descriptors: readonly number[];
 
   /** Receives at most one batch, runs it through the datapath, and returns how many frames it had. */
-  poll(nowMs: number): number;
+  poll(): number;
 
   /** Sends the frames that the datapath queued for this port. Called only when there are some. */
-  transmit(nowMs: number): void;
+  transmit(): void;
 
   /** When `poll` will have work though no descriptor is ready, on the switch clock; Infinity: never. */
   dueMs(): number;

@@ -33,7 +33,8 @@ class TrafficPort implements Port {
     this.#hosts = new Hosts(options);
   }
 
-  poll(nowMs: number): number {
+  poll(): number {
+    const { nowMs } = this.#datapath;
     let n = 0;
     for (; n < BATCH; n++) {
       const frame = this.#datapath.takeFrame(MAX_FRAME_BYTES);
@@ -49,7 +50,8 @@ class TrafficPort implements Port {
     return n;
   }
 
-  transmit(nowMs: number): void {
+  transmit(): void {
+    const { nowMs } = this.#datapath;
     this.#datapath.drainQueue(this.#number, true, (address, length) =>
       this.#hosts.receive(this.#datapath.u8, address, length, nowMs),
     );

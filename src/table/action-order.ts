@@ -30,6 +30,7 @@ const NOT_IN_SET: ReadonlySet<Action['kind']> = new Set([
   'clone',
   'sample',
   'learn',
+  'finTimeout',
   'note',
   'exit',
 ]);

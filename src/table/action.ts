@@ -95,6 +95,8 @@ export type Action =
   /** This flow is alternative for clause `clause` (from 1) of conjunction `id`, which has `of` clauses. */
   | { readonly kind: 'conjunction'; readonly id: number; readonly clause: number; readonly of: number }
   | { readonly kind: 'note'; readonly bytes: Uint8Array }
+  /** Once a packet ends a TCP connection, the flow's time-outs are these at most; in seconds, 0: as they are. */
+  | { readonly kind: 'finTimeout'; readonly idleTimeoutS: number; readonly hardTimeoutS: number }
   | { readonly kind: 'exit' };
 
 /** The `mod_vlan_…` actions and setting the whole TCI tag a packet that has no tag. */

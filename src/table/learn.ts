@@ -9,7 +9,11 @@ import { placed } from './subfield.ts';
 /** The flow to add; what it takes from the packet is looked at. */
 export function learnedFlow(action: LearnAction, packet: Packet): Flow {
   const [value, mask] = [new Uint32Array(KEY_WORDS), new Uint32Array(KEY_WORDS)];
+  const { finIdleTimeoutS, finHardTimeoutS } = action;
   const actions: Action[] = [];
+  if (finIdleTimeoutS || finHardTimeoutS) {
+    actions.push({ kind: 'finTimeout', idleTimeoutS: finIdleTimeoutS, hardTimeoutS: finHardTimeoutS });
+  }
   const numberOf = (source: LearnSource): bigint =>
     typeof source === 'bigint' ? source : packet.read(source);
   for (const spec of action.specs) {

@@ -25,6 +25,7 @@ export class Match {
   readonly mask: Uint32Array;
   /** The words whose mask is not zero. */
   readonly words: readonly number[];
+  #identity: string | undefined;
 
   /** @param value KEY_WORDS words, zero wherever `mask` is */
   constructor(value: Uint32Array, mask: Uint32Array) {
@@ -52,9 +53,18 @@ export class Match {
     });
   }
 
+  /** Whether some packet matches both. */
+  overlaps(other: Match): boolean {
+    return this.words.every((word) => {
+      const both = this.mask[word]! & other.mask[word]!;
+      return ((this.value[word]! ^ other.value[word]!) & both) === 0;
+    });
+  }
+
   /** Equal for equal matches only. */
   get identity(): string {
-    return this.words.map((word) => `${word}:${this.value[word]}/${this.mask[word]}`).join();
+    this.#identity ??= this.words.map((word) => `${word}:${this.value[word]}/${this.mask[word]}`).join();
+    return this.#identity;
   }
 
   /** What the match says of a field; the mask is zero where it says nothing. */

@@ -22,13 +22,21 @@ export function formatMegaflow(
     value.map((word, i) => word & masks[i]!),
     masks,
   );
+  return `${printFields(match, ports)}, actions:${printProgram(program, packet, ports)}`;
+}
+
+/** Prints what a packet's key says of it. */
+export function formatPacket(key: Uint8Array, ports: PortNames): string {
+  return printFields(new Match(wordsOf(key), new Uint32Array(KEY_WORDS).fill(0xffff_ffff)), ports);
+}
+
+function printFields(match: Match, ports: PortNames): string {
   const [first] = match.value as unknown as [number];
   const recirculation = first >>> 16;
-  const fields = [
+  return [
     ...(recirculation === 0 ? [] : [`recirc_id(0x${recirculation.toString(16)})`]),
     `in_port(${printPort(first & 0xffff, ports)})`,
     ...printTags(match),
     ...printGroups(match, match),
-  ];
-  return `${fields.join(',')}, actions:${printProgram(program, packet, ports)}`;
+  ].join(',');
 }

@@ -24,6 +24,7 @@ import { SETTERS } from './parse-set.ts';
 import {
   fail,
   type Item,
+  optionsOf,
   parseHexBytes,
   parseLongNumber,
   parseMeterNumber,
@@ -82,6 +83,15 @@ function note({ value }: Item): Action {
   return { kind: 'note', bytes };
 }
 
+function finTimeout({ value }: Item): Action {
+  const options = optionsOf(value ? splitItems(value) : [], ['idle_timeout', 'hard_timeout']);
+  const seconds = (option: string): number => {
+    const item = options.get(option);
+    return item ? parseNumber(valueFor(item, `${option}=NUMBER`), 'seconds', 0xffff) : 0;
+  };
+  return { kind: 'finTimeout', idleTimeoutS: seconds('idle_timeout'), hardTimeoutS: seconds('hard_timeout') };
+}
+
 function nested(item: Item, around: Context, place: 'actionSet' | 'nested'): Action[] {
   const value = item.value ?? fail(item.name, `"${item.name.text}" alone`, `${item.name.text}(ACTIONS)`);
   if (around.depth >= DEPTH_MAX) fail(item.name, 'too many lists one inside another', `at most ${DEPTH_MAX}`);
@@ -99,6 +109,7 @@ const PARSERS: ReadonlyMap<string, ActionParser> = new Map<string, ActionParser>
   ],
   ['conjunction', conjunction],
   ['note', note],
+  ['fin_timeout', finTimeout],
   ['exit', plain({ kind: 'exit' })],
   ['meter', (item) => ({ kind: 'meter', meter: parseMeterNumber(valueFor(item, 'meter:METER')) })],
   ['clear_actions', plain({ kind: 'clearActions' })],
@@ -115,7 +126,7 @@ const EXPECTED = 'an action such as output, set_field, resubmit or drop, or a po
 
 /** Actions of OVS that have no meaning here. */
 const LATER = new Set(
-  `ct ct_clear nat enqueue multipath bundle bundle_load check_pkt_larger set_queue pop_queue fin_timeout
+  `ct ct_clear nat enqueue multipath bundle bundle_load check_pkt_larger set_queue pop_queue
    encap decap dec_nsh_ttl delete_field debug_recirc debug_slow table unroll_xlate`.split(/\s+/),
 );
 

@@ -36,7 +36,7 @@ import {
 } from './syntax.ts';
 import type { PortNumbers } from './values.ts';
 
-export type Change =
+type Parsed =
   | { readonly kind: 'flow'; readonly command: 'add'; readonly flow: Flow }
   | {
       readonly kind: 'flow';
@@ -53,10 +53,14 @@ export type Change =
   | { readonly kind: 'group'; readonly command: 'add' | 'modify' | 'addOrModify'; readonly group: Group }
   /** Undefined: all of them. */
   | { readonly kind: 'group'; readonly command: 'delete'; readonly id: number | undefined }
-  | { readonly kind: 'meter'; readonly command: 'add' | 'modify'; readonly meter: Meter }
+  | { readonly kind: 'meter'; readonly command: 'add'; readonly meter: Meter }
+  | { readonly kind: 'meter'; readonly command: 'modify'; readonly meter: Meter }
   | { readonly kind: 'meter'; readonly command: 'delete'; readonly id: number | undefined };
 
-type Parser = (text: string, ports: PortNumbers, line: number) => Change;
+/** A change, and the line that says it. */
+export type Change = Parsed & { readonly at: Token };
+
+type Parser = (text: string, ports: PortNumbers, line: number) => Parsed;
 
 const flowModification =
   (strict: boolean): Parser =>
@@ -135,7 +139,7 @@ function wordAt(text: string, start: number): { readonly word: string; readonly 
 /** The line with blanks for what is already read, so that columns stay what they are. */
 const blanked = (text: string, end: number): string => ' '.repeat(end) + text.slice(end);
 
-function parseLine(text: string, ports: PortNumbers, line: number): Change {
+function parseLine(text: string, ports: PortNumbers, line: number): Parsed {
   const kind = wordAt(text, 0);
   const commands = COMMANDS.get(kind.word);
   if (!commands) return addFlow(text, ports, line);
@@ -151,9 +155,33 @@ function parseLine(text: string, ports: PortNumbers, line: number): Change {
   return commands.get('add')!(blanked(text, kind.end), ports, line);
 }
 
+/** A parser that notes where the line starts. */
+const located =
+  (parse: Parser) =>
+  (text: string, ports: PortNumbers, line: number): Change => ({
+    ...parse(text, ports, line),
+    at: part(lineToken(text, line), text.length - text.trimStart().length),
+  });
+
 /**
  * Reads one change a line. Blank lines and comments from `#` on are skipped.
  * @throws FlowError
  */
 export const parseBundle = (text: string, ports?: PortNumbers): Change[] =>
-  parseLines(text, parseLine, ports);
+  parseLines(text, located(parseLine), ports);
+
+/**
+ * Reads lines that are all the same kind of change, without the words for it: `command` as in a bundle. A
+ * deletion without any text is one of everything.
+ * @throws FlowError
+ */
+export function parseChanges(
+  kind: Change['kind'],
+  command: string,
+  text: string,
+  ports: PortNumbers = new Map(),
+): Change[] {
+  const parse = located(COMMANDS.get(kind)!.get(command)!);
+  const changes = parseLines(text, parse, ports);
+  return changes.length === 0 && command === 'delete' ? [parse('', ports, 1)] : changes;
+}

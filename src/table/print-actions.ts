@@ -174,6 +174,11 @@ function printAction(action: Action, names: PortNames | undefined): string {
       return printLearn(action, names);
     case 'conjunction':
       return `conjunction(${action.id},${action.clause}/${action.of})`;
+    case 'finTimeout':
+      return call('fin_timeout', [
+        action.idleTimeoutS !== 0 && `idle_timeout=${action.idleTimeoutS}`,
+        action.hardTimeoutS !== 0 && `hard_timeout=${action.hardTimeoutS}`,
+      ]);
     case 'note':
       return `note:${printBytes(action.bytes)}`;
     case 'exit':

@@ -9,8 +9,8 @@ import type { Match } from './match.ts';
 import { FLAG_NAMES, type Flow, type FlowFlags } from './parse.ts';
 import { printActions } from './print-actions.ts';
 import { meets, PROTOCOLS } from './protocols.ts';
+import type { Rule } from './rule.ts';
 import { DEFAULT_PRIORITY } from './syntax.ts';
-import type { Rule } from './table.ts';
 import { type PortNames, printMatchValue } from './values.ts';
 
 const VLAN_TCI = fieldOf('vlan_tci');
@@ -71,11 +71,11 @@ function printLifetime({ idleTimeoutS, hardTimeoutS, importance, flags }: Flow):
   return timeouts + printFlags(flags) + number('importance', importance);
 }
 
-function printRest(flow: Flow, names: PortNames | undefined): string {
+function printRest(flow: Flow, names: PortNames | undefined, ages = ''): string {
   const { priority, match, actions } = flow;
   const conditions = [priority === DEFAULT_PRIORITY ? '' : `priority=${priority}`, printMatch(match, names)];
   const said = conditions.filter((text) => text !== '').join(',');
-  return `${printLifetime(flow)}${said && `${said} `}actions=${printActions(actions, names)}`;
+  return `${printLifetime(flow)}${ages}${said && `${said} `}actions=${printActions(actions, names)}`;
 }
 
 const printCookie = (cookie: bigint): string => `cookie=0x${cookie.toString(16)}, `;
@@ -87,9 +87,17 @@ export function printFlow(flow: Flow, names?: PortNames): string {
   return `${cookie}${table}${printRest(flow, names)}`;
 }
 
+/** Whole seconds since it was used, and since it was changed if it was. */
+function printAges({ createdMs, modifiedMs, usedMs }: Rule, nowMs: number): string {
+  const secondsSince = (ms: number) => Math.floor(Math.max(nowMs - ms, 0) / 1000);
+  const hardAge = modifiedMs === createdMs ? '' : `hard_age=${secondsSince(modifiedMs)}, `;
+  return `idle_age=${secondsSince(usedMs)}, ${hardAge}`;
+}
+
 /** One line as of `ovs-ofctl dump-flows`, without the blank at its start. */
 export function printRule(rule: Rule, nowMs: number, names?: PortNames): string {
   const duration = `duration=${((nowMs - rule.createdMs) / 1000).toFixed(3)}s, `;
   const counters = `n_packets=${rule.packets}, n_bytes=${rule.bytes}, `;
-  return `${printCookie(rule.cookie)}${duration}table=${rule.table}, ${counters}${printRest(rule, names)}`;
+  const rest = printRest(rule, names, printAges(rule, nowMs));
+  return `${printCookie(rule.cookie)}${duration}table=${rule.table}, ${counters}${rest}`;
 }

@@ -12,7 +12,8 @@ import type { Group } from './group.ts';
 import type { Sighting } from './mac.ts';
 import type { Bridge } from './normal.ts';
 import type { Flow } from './parse.ts';
-import type { Rule, Tables } from './table.ts';
+import type { Rule } from './rule.ts';
+import type { Tables } from './tables.ts';
 
 export interface TranslationContext extends Bridge {
   readonly tables: Tables;
@@ -21,8 +22,8 @@ export interface TranslationContext extends Bridge {
   readonly meters: { get(id: number): number | undefined };
   /** The operand of OP_CONTROLLER for a packet that goes to controllers or collectors. */
   punt(punt: Punt): number | undefined;
-  /** The operand of OP_TALLY that counts what a bucket takes. */
-  tally(group: number, bucket: number): number | undefined;
+  /** The operand of OP_TALLY that counts what a group or, of that, a bucket takes. */
+  tally(group: Group, bucket?: number): number | undefined;
   /** The operand of OP_RECIRCULATE, not 0, for a packet that is to go on from here after another round. */
   freeze(frozen: Frozen): number | undefined;
   /** What a number was given for; undefined when that is forgotten. */

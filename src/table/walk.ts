@@ -34,8 +34,8 @@ import { bytesOf } from './match.ts';
 import { needsHeaders } from './needs.ts';
 import { forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
+import type { Rule } from './rule.ts';
 import { placed, wholeField } from './subfield.ts';
-import type { Rule } from './table.ts';
 import type { Learned, TranslationContext, Visit } from './translation.ts';
 
 /** Resubmits to the same or an earlier table one inside another, and steps in all, as in OVS. */
@@ -266,6 +266,7 @@ export class Walk {
         this.#visits = [];
         break;
       case 'conjunction':
+      case 'finTimeout':
       case 'note':
         break;
     }
@@ -365,6 +366,7 @@ export class Walk {
   #group(id: number, visit: Visit): void {
     const group = this.#context.groups.get(id);
     if (!group) return this.#because(DROP_NO_SUCH_GROUP);
+    this.#tally(group);
     const { type, buckets } = group;
     if (type === 'all') for (const bucket of buckets) this.#bucket(group, bucket, visit);
     else if (type === 'select') this.#select(group, visit);
@@ -400,10 +402,14 @@ export class Walk {
     this.emitter.clone(() => this.#runBucket(group, bucket, visit));
   }
 
-  #runBucket({ id }: Group, bucket: Bucket, visit: Visit): void {
-    const tally = this.#context.tally(id, bucket.id);
-    if (tally !== undefined) this.emitter.tally(tally);
+  #runBucket(group: Group, bucket: Bucket, visit: Visit): void {
+    this.#tally(group, bucket.id);
     this.#apart(orderActionSet(bucket.actions), visit);
+  }
+
+  #tally(group: Group, bucket?: number): void {
+    const tally = this.#context.tally(group, bucket);
+    if (tally !== undefined) this.emitter.tally(tally);
   }
 
   /** Does some actions; packet and walk are afterwards what they were. */

@@ -8,8 +8,11 @@ export interface Engine {
   /** Milliseconds since the switch was opened, on its own clock. */
   nowMs(): number;
   ask(request: HandlerRequest): Promise<HandlerReply>;
-  /** Lets datapath thread `thread` drive a queue of a port that is not up yet. Rejects when it cannot. */
-  attach(thread: number, driver: DriverSpec): Promise<void>;
+  /**
+   * Lets datapath thread `thread` drive a queue of a port that is not up yet. `driver` tells what drives it when
+   * the thread is there to take it. Rejects when it cannot, or with what `driver` throws.
+   */
+  attach(thread: number, driver: () => DriverSpec): Promise<void>;
   /** The thread takes nothing more in from its queue of port `number`, which is down. */
   detach(thread: number, number: number): Promise<void>;
   /** What the detached queue had in the kernel is closed: the thread lets go of the rest. */

@@ -56,37 +56,36 @@ export class Forwarder {
    * Moves frames once around; returns how much there was to do. Nothing is taken in while another thread has no
    * room for what there is for it.
    */
-  round(nowMs: number): number {
-    this.#datapath.setClock(nowMs);
-    let moved = this.finish(nowMs);
+  round(): number {
+    let moved = this.finish();
     for (let i = 0; i < this.#ports.length && !this.#datapath.isHeldUp(); i++) {
       this.#turn = (this.#turn + 1) % this.#ports.length;
       const port = this.#ports[this.#turn]!;
-      moved += this.#untilTimed > 0 ? this.#serve(port, nowMs) : this.#serveTimed(port, nowMs);
+      moved += this.#untilTimed > 0 ? this.#serve(port) : this.#serveTimed(port);
     }
     return moved;
   }
 
   /** Takes a batch in at `port` and sees it out. Returns how many frames it had. */
-  #serve(port: Port, nowMs: number): number {
-    const n = port.poll(nowMs);
+  #serve(port: Port): number {
+    const n = port.poll();
     if (n === 0) return 0;
-    this.transmit(nowMs);
+    this.transmit();
     this.#untilTimed--;
     return n;
   }
 
   /** The same, with an eye on the clock. */
-  #serveTimed(port: Port, nowMs: number): number {
+  #serveTimed(port: Port): number {
     const datapath = this.#datapath;
     const insideMs = datapath.insideMs;
     datapath.timing = true;
     const beganMs = performance.now();
-    const n = port.poll(nowMs);
+    const n = port.poll();
     const polledMs = performance.now();
     datapath.timing = false;
     if (n === 0) return 0;
-    this.transmit(nowMs);
+    this.transmit();
     datapath.noteStage(STAGE_TRANSMIT, n, performance.now() - polledMs);
     datapath.noteStage(STAGE_RECEIVE, n, polledMs - beganMs - (datapath.insideMs - insideMs));
     this.#untilTimed = TIMED_EVERY;
@@ -94,22 +93,22 @@ export class Forwarder {
   }
 
   /** Sends what is there to be sent, and takes nothing in; returns how much there was to do. */
-  finish(nowMs: number): number {
+  finish(): number {
     const collected = this.#datapath.exports.collect();
     const isHeldUp = this.#datapath.isHeldUp();
-    if (collected > 0 || isHeldUp) this.transmit(nowMs);
+    if (collected > 0 || isHeldUp) this.transmit();
     return collected + (isHeldUp ? 1 : 0);
   }
 
   /** Sends on what other threads had for this one when this was called. */
-  settle(nowMs: number): void {
-    for (let i = 0; i < ROUNDS_TO_SETTLE; i++) this.finish(nowMs);
+  settle(): void {
+    for (let i = 0; i < ROUNDS_TO_SETTLE; i++) this.finish();
   }
 
   /** Sends what this thread has queued, and passes on what others are to send. */
-  transmit(nowMs: number): void {
+  transmit(): void {
     const ready = this.#datapath.exports.flush();
-    for (let i = 0; i < ready; i++) this.#byNumber.get(this.#datapath.readyPort(i))!.transmit(nowMs);
+    for (let i = 0; i < ready; i++) this.#byNumber.get(this.#datapath.readyPort(i))!.transmit();
     if (ready > 0) this.#datapath.clearReadyPorts();
   }
 

@@ -61,8 +61,9 @@ export class Inline implements Engine {
     throw new Error('found threads: inline, expected threads that can be killed');
   }
 
-  async attach(_thread: number, driver: DriverSpec): Promise<void> {
-    this.#forwarder.attach(driver.number, await createDriver(this.#datapath, driver));
+  async attach(_thread: number, driver: () => DriverSpec): Promise<void> {
+    const spec = driver();
+    this.#forwarder.attach(spec.number, await createDriver(this.#datapath, spec));
   }
 
   async detach(_thread: number, number: number): Promise<void> {
@@ -76,7 +77,7 @@ export class Inline implements Engine {
   ring(): void {}
 
   async settle(): Promise<void> {
-    this.#forwarder.settle(this.#nowMs);
+    this.#forwarder.settle();
   }
 
   async #run(): Promise<void> {
@@ -101,7 +102,8 @@ export class Inline implements Engine {
 
   /** One round of each role; false when neither had anything to do. */
   #work(receive: boolean): boolean {
-    const moved = receive ? this.#forwarder.round(this.#nowMs) : this.#forwarder.finish(this.#nowMs);
+    this.#datapath.setClock(this.#nowMs);
+    const moved = receive ? this.#forwarder.round() : this.#forwarder.finish();
     return moved + this.#handler.round(this.#nowMs) > 0;
   }
 

@@ -9,6 +9,8 @@ import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
 /** The thread died before it answered. */
 export class ThreadDied extends Error {
   override name = 'ThreadDied';
+  /** Whether somebody wanted it dead. */
+  isWanted = false;
 }
 
 interface Waiting {
@@ -119,6 +121,7 @@ export class Life {
   #die(): void {
     this.#mail.close();
     this.#death = new ThreadDied(`thread ${this.number + 1} (${this.role}) died: ${this.#cause}`);
+    this.#death.isWanted = this.isKilled;
     this.#waiting?.reject(this.#death);
     this.#waiting = undefined;
   }

@@ -14,15 +14,17 @@ export class Load {
   #windowMs: number;
   #busyBeforeMs = 0;
 
-  constructor(datapath: Datapath, nowMs: number) {
+  constructor(datapath: Datapath) {
     this.#datapath = datapath;
+    const { nowMs } = datapath;
     this.#lastMs = nowMs;
     this.#windowMs = nowMs;
     datapath.noteStart(nowMs);
   }
 
-  /** The thread begins a round, and had work, or not, since the last. */
-  note(nowMs: number, hadWork: boolean): void {
+  /** The thread begins a round, and had work, or not, in the last. */
+  note(hadWork: boolean): void {
+    const { nowMs } = this.#datapath;
     if (hadWork) this.#busyMs += nowMs - this.#lastMs;
     this.#lastMs = nowMs;
     const elapsedMs = nowMs - this.#windowMs;

@@ -38,20 +38,24 @@ export class Sleeper {
   }
 
   /**
-   * After a round that found nothing: sleeps if that has been so for a while, until `dueMs` at most. Asleep
-   * or not, the thread leaves its epoch, or flows could not be reclaimed while it goes round in vain.
+   * After a round that found nothing: sleeps if that has been so for a while, until `role` has something to do at
+   * most. Asleep or not, the thread leaves its epoch, or flows could not be reclaimed while it goes round in
+   * vain. Returns whether there is something to do right now.
    */
-  idle(nowMs: number, dueMs: number): void {
+  idle(role: { dueMs(): number }): boolean {
     this.#datapath.exports.leave();
+    const { nowMs } = this.#datapath;
     if (Number.isNaN(this.#idleSinceMs)) this.#idleSinceMs = nowMs;
-    const timeoutMs = Math.min(dueMs - nowMs, LONGEST_SLEEP_MS);
-    if (nowMs - this.#idleSinceMs < SPIN_MS || timeoutMs <= 0) return;
+    if (nowMs - this.#idleSinceMs < SPIN_MS) return false;
+    const timeoutMs = Math.min(role.dueMs() - nowMs, LONGEST_SLEEP_MS);
+    if (timeoutMs <= 0) return true;
     if (!this.#poller) {
       this.#datapath.wait(timeoutMs);
     } else if (this.#datapath.beginPoll()) {
       this.#datapath.endSleep(this.#poller.sleep(timeoutMs));
     }
     this.#idleSinceMs = Number.NaN;
+    return false;
   }
 
   /** After a round that found work. */

@@ -113,28 +113,34 @@ export class Supervisor {
       const times = `${MOST_EARLY_DEATHS} times within a second of its start`;
       this.#actions.giveUp(new Error(`thread ${thread + 1} died ${times}: ${cause}`));
     } else {
-      this.#tidying ??= this.#tidy().finally(() => {
-        this.#tidying = undefined;
-      });
+      this.#tidying ??= this.#tidy();
     }
   }
 
-  /** Takes back what the dead held, as soon as the others stand still for it, and has them started anew. */
+  /** Sees to the dead until there are none. It begins a moment later: threads that die together are told of in turn. */
   async #tidy(): Promise<void> {
-    while (this.#dead.size > 0) {
-      const dead = [...this.#dead.keys()];
-      const live = [...this.#wards.keys()].filter((thread) => !dead.includes(thread));
-      const { reclaimed, haltedMs, asleep } = reclaim(this.#arena, dead, live);
-      this.#actions.ring(asleep);
-      if (reclaimed === undefined) {
-        await sleep(AGAIN_MS);
-        continue;
-      }
-      for (const [i, thread] of dead.entries()) {
-        const death = this.#dead.get(thread)!;
-        this.#dead.delete(thread);
-        void this.#restart(thread, death, { ...reclaimed[i]!, haltedMs });
-      }
+    await Promise.resolve();
+    try {
+      while (this.#dead.size > 0) await this.#tidyOnce();
+    } finally {
+      this.#tidying = undefined;
+    }
+  }
+
+  /** Takes back what the dead held, if the others stand still for it, and has them started anew. */
+  async #tidyOnce(): Promise<void> {
+    const dead = [...this.#dead.keys()];
+    const live = [...this.#wards.keys()].filter((thread) => !dead.includes(thread));
+    const { reclaimed, haltedMs, asleep } = reclaim(this.#arena, dead, live);
+    this.#actions.ring(asleep);
+    if (reclaimed === undefined) {
+      await sleep(AGAIN_MS);
+      return;
+    }
+    for (const [i, thread] of dead.entries()) {
+      const death = this.#dead.get(thread)!;
+      this.#dead.delete(thread);
+      void this.#restart(thread, death, { ...reclaimed[i]!, haltedMs });
     }
   }
 

@@ -135,23 +135,30 @@ export class Threads implements Engine {
     return reply;
   }
 
-  /** Asks; if the thread dies over it, asks its successor, once. */
+  /**
+   * Asks; if the thread dies over it, asks its successor. Once, lest a request kill them all: only a death that
+   * somebody wanted is not its fault.
+   */
   async #orElse<T>(ask: () => Promise<T>): Promise<T> {
-    await this.#supervisor.tidied();
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof ThreadDied)) throw error;
+    let again = true;
+    for (;;) {
       await this.#supervisor.tidied();
-      return ask();
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof ThreadDied && (error.isWanted || again))) throw error;
+        again &&= error.isWanted;
+      }
     }
   }
 
-  /** The successor of a thread that dies over it drives all that is open by then, and this too. */
-  async attach(thread: number, driver: DriverSpec): Promise<void> {
+  /** The successor of a thread that dies before or over it begins with all that is open by then, and so with this. */
+  async attach(thread: number, driver: () => DriverSpec): Promise<void> {
     await this.#supervisor.tidied();
-    if (isPatient(driver)) this.#patient.add(thread);
-    await this.#lives[thread]!.ask({ type: 'attach', driver }).catch(async (error) => {
+    const spec = driver();
+    if (isPatient(spec)) this.#patient.add(thread);
+    if (this.#drivers.get(thread)?.includes(spec)) return;
+    await this.#lives[thread]!.ask({ type: 'attach', driver: spec }).catch(async (error) => {
       if (!(error instanceof ThreadDied)) throw error;
       await this.#supervisor.tidied();
     });

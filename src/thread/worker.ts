@@ -19,7 +19,7 @@ interface Role {
   /** Makes sure that nothing is left of a thread that was there before. */
   begin(): void;
   /** Does what there is to do; returns how much. */
-  round(nowMs: number): number;
+  round(): number;
   /** When `round` has something to do that nobody announces. */
   dueMs(): number;
   /** Takes nothing more in from outside. */
@@ -44,7 +44,7 @@ async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
   let draining = false;
   return {
     begin() {},
-    round: (nowMs) => (draining ? forwarder.finish(nowMs) : forwarder.round(nowMs)),
+    round: () => (draining ? forwarder.finish() : forwarder.round()),
     dueMs: () => (draining ? Number.POSITIVE_INFINITY : forwarder.dueMs()),
     drain: () => {
       draining = true;
@@ -68,7 +68,7 @@ async function changePorts(forwarder: Forwarder, request: RoleRequest): Promise<
     case 'release':
       return forwarder.release(request.number);
     case 'settle':
-      return forwarder.settle(clock());
+      return forwarder.settle();
     case 'handler':
       throw new Error('a datapath thread has no tables');
   }
@@ -79,7 +79,7 @@ function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []):
   handler.replay(journal);
   return {
     begin: () => datapath.exports.removeAll(),
-    round: (nowMs) => handler.round(nowMs),
+    round: () => handler.round(datapath.nowMs),
     dueMs: () => handler.dueMs(),
     drain() {},
     close() {},
@@ -95,7 +95,7 @@ async function answer(role: Role, request: ThreadRequest): Promise<boolean> {
   let reply: ThreadReply = { ok: [] };
   if (request.type === 'drain' || request.type === 'finish') {
     role.drain();
-    while (role.round(clock()) > 0) sleeper.ringOthers();
+    while (roundOf(role) > 0) sleeper.ringOthers();
     if (request.type === 'finish') role.close();
   } else {
     try {
@@ -121,25 +121,34 @@ async function readMail(role: Role): Promise<boolean> {
 }
 
 /** Waits for nothing but mail, which may need code that is not loaded yet. */
-async function run(role: Role): Promise<void> {
-  const load = new Load(datapath, clock());
-  let hadWork = false;
-  for (;;) {
-    while (datapath.hasMail()) {
-      if (!(await readMail(role))) return;
-      hadWork = true;
-    }
-    const nowMs = clock();
-    load.note(nowMs, hadWork);
-    hadWork = role.round(nowMs) > 0;
+/** Lets the role go round once, now. */
+function roundOf(role: Role): number {
+  datapath.setClock(clock());
+  return role.round();
+}
+
+/** Goes round until there is mail. Not in `run`: what awaits is compiled with less care than what does not. */
+function goRound(role: Role, load: Load, hadMail: boolean): void {
+  let hadWork = hadMail;
+  while (!datapath.hasMail()) {
+    datapath.setClock(clock());
+    load.note(hadWork);
+    hadWork = role.round() > 0;
     if (hadWork) {
       sleeper.ringOthers();
       sleeper.busy();
     } else {
-      const dueMs = role.dueMs();
-      hadWork = dueMs <= nowMs;
-      sleeper.idle(nowMs, dueMs);
+      hadWork = sleeper.idle(role);
     }
+  }
+}
+
+async function run(role: Role): Promise<void> {
+  datapath.setClock(clock());
+  const load = new Load(datapath);
+  for (let hadMail = false; ; hadMail = true) {
+    goRound(role, load, hadMail);
+    while (datapath.hasMail()) if (!(await readMail(role))) return;
   }
 }
 

@@ -2,32 +2,47 @@
  * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
  * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
  */
-import { type Datapath, KEY_SIZE, NONE, RING_SLOTS, STAGE_INSTALL, STAGE_TRANSLATE } from '../datapath.ts';
+import {
+  type Datapath,
+  KEY_SIZE,
+  NONE,
+  Observer,
+  RING_SLOTS,
+  STAGE_INSTALL,
+  STAGE_TRANSLATE,
+} from '../datapath.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import type { BridgePort } from '../table/normal.ts';
-import { Numbers } from '../table/numbers.ts';
-import { type FlowFilter, parseChange, parseFilter, parseFlows, parseLines } from '../table/parse.ts';
-import { printFlow, printRule } from '../table/print.ts';
-import { Tables } from '../table/table.ts';
+import { parseBundle } from '../table/parse-bundle.ts';
+import { printFlow } from '../table/print.ts';
+import type { Rule } from '../table/rule.ts';
+import { Ruleset } from '../table/ruleset.ts';
 import { translate } from '../table/translate.ts';
-import type { Frozen, Punt, Translation, TranslationContext } from '../table/translation.ts';
-import { credit, Megaflows } from './megaflows.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest, PortName } from './request.ts';
+import type { Translation, TranslationContext } from '../table/translation.ts';
+import { DatapathMeters } from './datapath-meters.ts';
+import { puntEvent, removalEvent } from './events.ts';
+import { credit, type Heard, Megaflows, type NamedTranslation } from './megaflows.ts';
+import { Monitors } from './monitors.ts';
+import { Names } from './names.ts';
+import type { HandlerOptions, HandlerReply, HandlerRequest, PortName, RuleRequest } from './request.ts';
+import { changesOf, type Facts, look, reportOf } from './rule-commands.ts';
+import { Tallies } from './tallies.ts';
 
-/** Packets that wait for another round or go to a controller do so in so many ways at most. */
-const FROZEN_MAX = 65_535; // numbers have 16 bits in the flow key
-const PUNTS_MAX = 65_536;
+/** FIN and RST, as `Heard` has flags. */
+const ENDS_CONNECTION = 0x0500;
 
 export class Handler {
   readonly #datapath: Datapath;
   #ports: ReadonlyMap<number, BridgePort> = new Map();
   #numbers: ReadonlyMap<string, number> = new Map();
-  readonly #tables = new Tables();
+  readonly #ruleset: Ruleset;
   readonly #macs: MacTable;
   readonly #megaflows: Megaflows;
-  readonly #punts = new Numbers<Punt>(PUNTS_MAX);
-  readonly #frozen = new Numbers<Frozen>(FROZEN_MAX);
+  readonly #meters: DatapathMeters;
+  readonly #tallies: Tallies;
+  readonly #names = new Names();
+  readonly #monitors = new Monitors();
   readonly #key = new Uint8Array(KEY_SIZE);
   #portsGeneration = 0;
   #nowMs = 0;
@@ -36,17 +51,22 @@ export class Handler {
     this.#datapath = datapath;
     this.#setPorts(options.ports);
     this.#macs = new MacTable(options.macs, options.macAgeingMs);
+    this.#ruleset = new Ruleset(options.rules);
+    this.#meters = new DatapathMeters(datapath.arena);
+    this.#tallies = new Tallies(new Observer(datapath.arena));
     this.#megaflows = new Megaflows(
       datapath,
-      (translation, heardMs) => this.#learn(translation, heardMs),
+      this.#names,
+      (translation, heard) => this.#hear(translation, heard),
       (key) => this.#translate(key, false),
     );
-    this.#tables.add(parseFlows(options.flows, this.#numbers), 0);
+    this.#ruleset.apply(parseBundle(options.flows, this.#numbers), 0);
+    this.#meters.sync(this.#ruleset.meters);
   }
 
   /** What translations depend on; changes when any of it does. */
   get #generation(): number {
-    return this.#tables.generation + this.#macs.generation + this.#portsGeneration;
+    return this.#ruleset.generation + this.#macs.generation + this.#portsGeneration;
   }
 
   #setPorts(ports: readonly PortName[]): void {
@@ -81,9 +101,12 @@ export class Handler {
     const misses = exports.takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
     const punts = exports.puntCount();
-    for (let i = 0; i < punts; i++) exports.endPunt(i, false);
+    for (let i = 0; i < punts; i++) exports.endPunt(i, this.#deliver(i));
     exports.flush();
-    this.#megaflows.maintain(this.#generation, nowMs);
+    this.#names.maintain(nowMs);
+    const creditedMs = this.#megaflows.maintain(this.#generation, this.#ruleset.tables.expiryMs, nowMs);
+    if (creditedMs !== undefined) this.#expire(creditedMs);
+    this.#reportRemovals();
     exports.leave();
     exports.reclaim();
     return misses + punts + (this.#datapath.isHeldUp() ? 1 : 0);
@@ -91,7 +114,29 @@ export class Handler {
 
   /** When `round` has something to do though no packet missed. */
   dueMs(): number {
-    return this.#megaflows.dueMs(this.#generation);
+    return this.#megaflows.dueMs(this.#generation, this.#ruleset.tables.expiryMs);
+  }
+
+  /** Rules that were not used until `creditedMs` may have expired; their megaflows go at once. */
+  #expire(creditedMs: number): void {
+    const expired = this.#ruleset.tables.expire(creditedMs);
+    if (expired.length > 0) this.#megaflows.removeUsersOf(new Set(expired));
+  }
+
+  /** Tells whoever watches of punt `i`; false when nobody does. */
+  #deliver(i: number): boolean {
+    if (!this.#monitors.areThere) return false;
+    const frame = this.#datapath.punt(i);
+    const punt = this.#names.punt(frame.index);
+    if (!punt) return false;
+    return this.#monitors.tell(puntEvent(punt, frame, this.#datapath.puntKey(i), this.#ports, this.#nowMs));
+  }
+
+  /** Tells whoever watches of flows that went. Their megaflows are gone as well, but for those evicted. */
+  #reportRemovals(): void {
+    for (const removal of this.#ruleset.tables.takeRemovals()) {
+      if (this.#monitors.areThere) this.#monitors.tell(removalEvent(removal, this.#ports, this.#nowMs));
+    }
   }
 
   #handle(miss: number): void {
@@ -103,9 +148,9 @@ export class Handler {
     const beganMs = performance.now();
     const translation = this.#translate(this.#key, true);
     const translatedMs = performance.now();
-    const { mask, program, rules, learned } = translation;
+    const { mask, program, rules } = translation;
     const generation = this.#generation;
-    for (const { flow } of learned) this.#tables.learn(flow, this.#nowMs);
+    this.#addLearned(translation, this.#nowMs);
     const number = this.#datapath.install(mask, this.#key, program);
     this.#datapath.noteStage(STAGE_INSTALL, 1, performance.now() - translatedMs);
     this.#datapath.noteStage(STAGE_TRANSLATE, 1, translatedMs - beganMs);
@@ -113,32 +158,46 @@ export class Handler {
       this.#megaflows.add(number, this.#key, translation, generation, this.#nowMs);
       exports.actByFlow(miss, number);
     } else {
-      credit(rules, 1, this.#datapath.lengthInBatch(miss));
+      credit(rules, 1, this.#datapath.lengthInBatch(miss), this.#nowMs);
       this.#datapath.actByProgram(miss, program);
     }
   }
 
-  #translate(key: Uint8Array, learn: boolean): Translation {
+  #translate(key: Uint8Array, learn: boolean): NamedTranslation {
+    const { named, context: naming } = this.#names.forTranslation();
     const context: TranslationContext = {
-      tables: this.#tables,
-      groups: new Map(),
-      meters: new Map(),
+      tables: this.#ruleset.tables,
+      groups: this.#ruleset.groups,
+      meters: this.#meters,
       macs: this.#macs,
       ports: this.#ports,
       nowMs: this.#nowMs,
       learn,
-      punt: (punt) => this.#punts.numberOf(punt),
-      tally: () => undefined,
-      freeze: (frozen) => this.#frozen.numberOf(frozen),
-      thaw: (recirculation) => this.#frozen.get(recirculation),
+      tally: (group, bucket) => this.#tallies.numberOf(group, bucket),
+      ...naming,
     };
-    return translate(key, context);
+    return { ...translate(key, context), named };
   }
 
-  /** Learns again what a megaflow's packets tell, last heard at `heardMs`. */
-  #learn({ senders, learned }: Translation, heardMs: number): void {
-    for (const sender of senders) this.#macs.learn(sender, heardMs);
-    for (const { flow } of learned) this.#tables.learn(flow, heardMs);
+  /** Learns again what a megaflow's packets tell, and ends what they end. */
+  #hear(translation: Translation, { usedMs, tcpFlags }: Heard): void {
+    for (const sender of translation.senders) this.#macs.learn(sender, usedMs);
+    this.#addLearned(translation, usedMs);
+    if ((tcpFlags & ENDS_CONNECTION) !== 0) this.#shorten(translation.rules);
+  }
+
+  /** A connection has ended: rules with `fin_timeout` that its packets took have less time from now on. */
+  #shorten(rules: readonly Rule[]): void {
+    for (const rule of rules) {
+      for (const action of rule.actions) {
+        if (action.kind !== 'finTimeout') continue;
+        this.#ruleset.tables.shorten(rule, action.idleTimeoutS, action.hardTimeoutS);
+      }
+    }
+  }
+
+  #addLearned({ learned }: Translation, heardMs: number): void {
+    for (const { flow, action } of learned) this.#ruleset.tables.learn(flow, action.limit, heardMs);
   }
 
   /** Has the same tables in the end as a handler that was asked all this. No packet is handled meanwhile. */
@@ -152,32 +211,19 @@ export class Handler {
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
   ask(request: HandlerRequest): HandlerReply {
     switch (request.command) {
-      case 'add': {
-        const flows = parseFlows(request.text, this.#numbers);
-        this.#tables.add(flows, this.#nowMs);
-        return this.#changed(flows.length, 'added');
-      }
-      case 'modify':
-      case 'modify-strict': {
-        const changes = parseLines(request.text, parseChange, this.#numbers);
-        const strict = request.command === 'modify-strict';
-        const modified = changes.map((change) => this.#tables.modify(change, strict, this.#nowMs));
-        return this.#changed(sum(modified), 'modified');
-      }
-      case 'delete':
-      case 'delete-strict': {
-        const strict = request.command === 'delete-strict';
-        const deleted = this.#filters(request.text).map((filter) => this.#tables.delete(filter, strict));
-        return this.#changed(sum(deleted), 'deleted');
-      }
+      case 'rules':
+        return this.#askRules(request);
+      case 'watch':
+        return this.#monitors.take(request.monitor);
+      case 'unwatch':
+        this.#monitors.end(request.monitor);
+        return [];
       case 'ports':
         this.#changePorts(request.ports);
         return [];
-      case 'dump':
-        return this.#dump(request.text);
       case 'flows':
         this.#megaflows.creditAll();
-        return this.#tables
+        return this.#ruleset.tables
           .dump()
           .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
       case 'snapshot':
@@ -194,30 +240,38 @@ export class Handler {
     }
   }
 
-  /** Megaflows follow the tables before whoever changed them is told. */
-  #changed(flows: number, what: string): HandlerReply {
-    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
-    return [`${flows} flow${flows === 1 ? '' : 's'} ${what}`];
-  }
-
-  /** One a line; no text selects every flow. */
-  #filters(text: string): FlowFilter[] {
-    const filters = parseLines(text, parseFilter, this.#numbers);
-    return filters.length > 0 ? filters : [parseFilter('')];
-  }
-
-  #dump(text: string): string[] {
+  /** Megaflows follow the rules before whoever changed them is told. */
+  #askRules(request: RuleRequest): string[] {
     this.#megaflows.creditAll();
-    const rules = new Set(this.#filters(text).flatMap((filter) => this.#tables.dump(filter)));
-    return [...rules].map((rule) => printRule(rule, this.#nowMs, this.#ports));
+    const facts = this.#facts();
+    const changes = changesOf(request, facts);
+    if (!changes) return look(request, facts);
+    const done = this.#ruleset.apply(changes, this.#nowMs);
+    this.#meters.sync(this.#ruleset.meters);
+    this.#tallies.sync(this.#ruleset.groups);
+    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
+    this.#reportRemovals();
+    return reportOf(done);
   }
 
+  #facts(): Facts {
+    return {
+      ruleset: this.#ruleset,
+      tallies: this.#tallies,
+      meters: this.#meters,
+      names: this.#ports,
+      numbers: this.#numbers,
+      nowMs: this.#nowMs,
+    };
+  }
+
+  /** What a handler that has just started is to be asked, to have what this one has. */
   #snapshot(): HandlerRequest[] {
-    const flows = this.#tables.dump().map((rule) => printFlow(rule, this.#ports));
+    const rules = this.#ruleset.snapshot(this.#nowMs, this.#ports);
+    const text = ['flow delete', 'group delete', 'meter delete', ...rules].join('\n');
     return [
       { command: 'ports', ports: [...this.#ports].map(([number, port]) => ({ ...port, number })) },
-      { command: 'delete', text: '' },
-      { command: 'add', text: flows.join('\n') },
+      { command: 'rules', kind: 'flows', action: 'bundle', text },
     ];
   }
 
@@ -244,5 +298,3 @@ function formatMac(mac: number): string {
     .padStart(12, '0')
     .replace(/..(?=.)/g, '$&:');
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);

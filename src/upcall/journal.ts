@@ -7,10 +7,22 @@
  * Only what was answered is in it, so a change during which the handler died was not made.
  * What rules have counted and where hosts were heard is not in it: both begin again.
  */
+import type { RuleCommand } from '../model.ts';
 import type { HandlerReply, HandlerRequest } from './request.ts';
 
-/** Requests that only look: they leave nothing to remember. */
-const LOOKS: readonly HandlerRequest['command'][] = ['dump', 'flows', 'megaflows', 'macs', 'snapshot'];
+/** Requests, and of those about rules actions, that only look: they leave nothing to remember. */
+const LOOKS: readonly HandlerRequest['command'][] = [
+  'flows',
+  'megaflows',
+  'macs',
+  'watch',
+  'unwatch',
+  'snapshot',
+];
+const RULE_LOOKS: readonly RuleCommand[] = ['dump', 'stats', 'snapshot'];
+
+const isLook = (request: HandlerRequest): boolean =>
+  request.command === 'rules' ? RULE_LOOKS.includes(request.action) : LOOKS.includes(request.command);
 
 /** From this many changes on, a snapshot takes their place; then from as many again. */
 const MOST_CHANGES = 256;
@@ -35,7 +47,7 @@ export class Journal {
   note(request: HandlerRequest, reply: HandlerReply): void {
     if (request.command === 'snapshot') {
       this.#changes = reply as HandlerRequest[];
-    } else if (!LOOKS.includes(request.command)) {
+    } else if (!isLook(request)) {
       this.#changes.push(request);
       this.#since++;
     }

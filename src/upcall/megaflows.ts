@@ -6,14 +6,20 @@
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
 import { type Datapath, Observer } from '../datapath.ts';
-import type { Rule } from '../table/table.ts';
+import { creditRule, type Rule } from '../table/rule.ts';
 import type { Translation } from '../table/translation.ts';
+import type { Named, Names } from './names.ts';
+
+/** A translation and the numbers that a megaflow of it keeps. */
+export interface NamedTranslation extends Translation {
+  readonly named: Named;
+}
 
 export interface Megaflow {
   readonly number: number;
   /** Of the packet that it was made for, bits outside the mask too: so checking it takes the same decisions. */
   readonly key: Uint8Array;
-  translation: Translation;
+  translation: NamedTranslation;
   /** What has been credited so far. */
   packets: number;
   bytes: number;
@@ -22,35 +28,48 @@ export interface Megaflow {
   generation: number;
 }
 
+/** What is known of packets of a flow that have been credited: when the last came, and all their TCP flags. */
+export interface Heard {
+  readonly usedMs: number;
+  /** As in the key: network order, read as little-endian. */
+  readonly tcpFlags: number;
+}
+
 /** An unused flow is removed after this long (as OVS's max-idle). */
 const IDLE_MS = 10_000;
 /** Rounds begin this far apart at least, and sooner only when something has changed. */
 const ROUND_MS = 500;
 const CHANGED_ROUND_MS = 5;
+/** Of rounds for rules that may have expired. */
+const EXPIRY_ROUND_MS = 50;
 const SLICE = 256;
 
 export class Megaflows {
   readonly #datapath: Datapath;
   readonly #observer: Observer;
-  readonly #learn: (translation: Translation, heardMs: number) => void;
+  readonly #names: Names;
+  readonly #heard: (translation: Translation, heard: Heard) => void;
   readonly #flows = new Map<number, Megaflow>();
-  readonly #retranslate: (key: Uint8Array) => Translation;
+  readonly #retranslate: (key: Uint8Array) => NamedTranslation;
   #round: Iterator<Megaflow> | undefined;
+  #roundBeganMs = 0;
   #roundEndedMs = 0;
   #roundGeneration = 0;
 
   /**
-   * @param learn learns again what a flow's packets tell, last heard then
+   * @param heard is told of packets that have been credited
    * @param retranslate translates a key without learning anything
    */
   constructor(
     datapath: Datapath,
-    learn: (translation: Translation, heardMs: number) => void,
-    retranslate: (key: Uint8Array) => Translation,
+    names: Names,
+    heard: (translation: Translation, heard: Heard) => void,
+    retranslate: (key: Uint8Array) => NamedTranslation,
   ) {
     this.#datapath = datapath;
     this.#observer = new Observer(datapath.arena);
-    this.#learn = learn;
+    this.#names = names;
+    this.#heard = heard;
     this.#retranslate = retranslate;
   }
 
@@ -63,24 +82,37 @@ export class Megaflows {
   }
 
   /** @param key of the packet that was translated; it is copied */
-  add(number: number, key: Uint8Array, translation: Translation, generation: number, nowMs: number): void {
+  add(
+    number: number,
+    key: Uint8Array,
+    translation: NamedTranslation,
+    generation: number,
+    nowMs: number,
+  ): void {
     if (this.#flows.has(number)) return;
+    this.#names.retain(translation.named);
     const flow = { number, key: key.slice(), translation, packets: 0, bytes: 0, usedMs: nowMs, generation };
     this.#flows.set(number, flow);
   }
 
-  /** When the next slice of work is due. */
-  dueMs(generation: number): number {
+  /** When the next slice of work is due, when a rule may expire at `expiryMs`. */
+  dueMs(generation: number, expiryMs: number): number {
+    if (this.#flows.size === 0) return expiryMs;
     if (this.#round) return 0;
-    if (this.#flows.size === 0) return Number.POSITIVE_INFINITY;
-    return this.#roundEndedMs + (generation === this.#roundGeneration ? ROUND_MS : CHANGED_ROUND_MS);
+    const pauseMs = generation === this.#roundGeneration ? ROUND_MS : CHANGED_ROUND_MS;
+    const forExpiryMs = Math.max(expiryMs, this.#roundEndedMs + EXPIRY_ROUND_MS);
+    return Math.min(this.#roundEndedMs + pauseMs, forExpiryMs);
   }
 
-  /** Works on the current round for one slice, or begins one that is due. */
-  maintain(generation: number, nowMs: number): void {
+  /**
+   * Works on the current round for one slice, or begins one that is due.
+   * @returns until when all packets are credited, when that is later than before
+   */
+  maintain(generation: number, expiryMs: number, nowMs: number): number | undefined {
+    if (nowMs < this.dueMs(generation, expiryMs)) return undefined;
     if (!this.#round) {
-      if (nowMs < this.dueMs(generation)) return;
       this.#round = this.#flows.values();
+      this.#roundBeganMs = nowMs;
       this.#roundGeneration = generation;
     }
     for (let i = 0; i < SLICE; i++) {
@@ -88,9 +120,17 @@ export class Megaflows {
       if (done) {
         this.#round = undefined;
         this.#roundEndedMs = nowMs;
-        return;
+        return this.#roundBeganMs;
       }
       this.#check(flow, generation, nowMs);
+    }
+    return undefined;
+  }
+
+  /** Removes the flows that came from some of these rules, at once. */
+  removeUsersOf(rules: ReadonlySet<Rule>): void {
+    for (const flow of this.#flows.values()) {
+      if (flow.translation.rules.some((rule) => rules.has(rule))) this.#remove(flow);
     }
   }
 
@@ -116,9 +156,11 @@ export class Megaflows {
    * It may match on more than it would have to by now.
    */
   #revalidate(flow: Megaflow, generation: number): void {
-    const { mask, program } = flow.translation;
+    const { mask, program, named } = flow.translation;
     const fresh = this.#retranslate(flow.key);
     if (isWithin(fresh.mask, mask) && isSame(fresh.program, program)) {
+      this.#names.retain(fresh.named);
+      this.#names.release(named);
       flow.translation = { ...fresh, mask };
       flow.generation = generation;
     } else {
@@ -130,6 +172,7 @@ export class Megaflows {
   #remove(flow: Megaflow): void {
     this.#datapath.exports.remove(flow.number);
     this.#credit(flow);
+    this.#names.release(flow.translation.named);
     this.#flows.delete(flow.number);
   }
 
@@ -137,21 +180,18 @@ export class Megaflows {
     const counted = this.#observer.flow(flow.number);
     const packets = counted.packets - flow.packets;
     if (packets === 0) return;
-    credit(flow.translation.rules, packets, counted.bytes - flow.bytes);
+    flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
+    credit(flow.translation.rules, packets, counted.bytes - flow.bytes, flow.usedMs);
     flow.packets = counted.packets;
     flow.bytes = counted.bytes;
-    flow.usedMs = Math.max(flow.usedMs, counted.usedMs);
     // A host that came back to a port finds its flows of before, which miss nothing: it is learned from them.
-    this.#learn(flow.translation, flow.usedMs);
+    this.#heard(flow.translation, { usedMs: flow.usedMs, tcpFlags: counted.tcpFlags });
   }
 }
 
-/** Credits rules with packets that took them. */
-export function credit(rules: readonly Rule[], packets: number, bytes: number): void {
-  for (const rule of rules) {
-    rule.packets += packets;
-    rule.bytes += bytes;
-  }
+/** Credits rules with packets that took them, the last at `usedMs`. */
+export function credit(rules: readonly Rule[], packets: number, bytes: number, usedMs: number): void {
+  for (const rule of rules) creditRule(rule, packets, bytes, usedMs);
 }
 
 const isSame = (a: Uint32Array, b: Uint32Array): boolean =>

@@ -1,5 +1,6 @@
 /** What the control side asks of the handler, and gets: plain data, so that it crosses threads. */
-import type { FlowCommand, FlowRow, MacRow, MegaflowRow } from '../model.ts';
+import type { FlowRow, MacRow, MegaflowRow, RuleCommand, RuleKind, Watched } from '../model.ts';
+import type { RuleLimits } from '../table/tables.ts';
 
 /** A port as the tables know it. */
 export interface PortName {
@@ -13,19 +14,30 @@ export interface PortName {
 
 export interface HandlerOptions {
   ports: PortName[];
-  /** In ovs-ofctl syntax; already found to be right. */
+  /** A bundle, as in `parse-bundle.ts`; already found to be right. */
   flows: string;
+  rules: RuleLimits;
   /** Addresses that NORMAL may know. */
   macs: number;
   macAgeingMs: number;
 }
 
+/** What is asked about rules; `text` as `SwitchControl.rules` says. */
+export interface RuleRequest {
+  command: 'rules';
+  kind: RuleKind;
+  action: RuleCommand;
+  text: string;
+}
+
 /** `ports`: these are the ports now; answered when nothing that goes by the ones before is under way there. */
 export type HandlerRequest =
-  | { command: FlowCommand; text: string }
+  | RuleRequest
+  /** Asked again and again, by each monitor under a number of its own. */
+  | { command: 'watch' | 'unwatch'; monitor: number }
   | { command: 'ports'; ports: PortName[] }
   | { command: 'flows' | 'megaflows' | 'macs' }
   /** What a handler that has just started must be asked to have the same tables. */
   | { command: 'snapshot' };
 
-export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[] | HandlerRequest[];
+export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[] | HandlerRequest[] | Watched;

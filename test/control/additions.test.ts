@@ -39,6 +39,11 @@ test('a port takes the lowest free number and may have one queue on each thread'
   assert.deepEqual(port('c', '{ type: traffic, thread: 2 }').threads, [2]);
 });
 
+test('a port may join one of the kernel that has a thread of its own', () => {
+  const present = [port('c', 'type: packet, interface: eth0, thread: 2')];
+  assert.equal(parsePort(config, present, 'd', 'type: traffic').number, 1);
+});
+
 test('what is wrong with a port is said with its place in what was given', () => {
   const cases: [string, string, RegExp][] = [
     [

@@ -35,7 +35,15 @@ test('what is not said is decided', () => {
     ports: [{ name: 'a', number: 1, type: 'packet', interface: 'eth0', queues: 1, wait: false }],
     mirrors: {},
     threads: { datapath: 1, handler: 1 },
-    limits: { flows: 65536, frames: 16384, ports: 64, queues: 64, macs: 8192 },
+    limits: {
+      rules: 1_000_000,
+      tables: {},
+      flows: 65536,
+      frames: 16384,
+      ports: 64,
+      queues: 64,
+      macs: 8192,
+    },
     flows: 'actions=NORMAL',
     macAgeingSeconds: 300,
   });

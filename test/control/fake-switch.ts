@@ -1,5 +1,13 @@
 /** A switch that forwards nothing and remembers what it was asked: for tests of what stands in front of one. */
-import type { FlowCommand, PortRow, Shown, Summary, SwitchControl } from '../../src/model.ts';
+import type {
+  PortRow,
+  RuleCommand,
+  RuleKind,
+  Shown,
+  Summary,
+  SwitchControl,
+  Watched,
+} from '../../src/model.ts';
 
 export const PORT: PortRow = {
   number: 1,
@@ -49,10 +57,21 @@ export class FakeSwitch implements SwitchControl {
     return rows[what] ?? [];
   }
 
-  async flows(command: FlowCommand, text: string): Promise<string[]> {
+  async rules<Kind extends RuleKind>(
+    _kind: Kind,
+    command: RuleCommand<Kind>,
+    text: string,
+  ): Promise<string[]> {
     this.asked.push(`${command} ${text}`);
     if (text === 'wrong') throw new Error('line 1, column 1: found wrong, expected a flow');
     return [`${command} done`];
+  }
+
+  async *watch(): AsyncGenerator<Watched> {
+    for (let i = 1; ; i++) {
+      yield { events: [], lost: i };
+      await new Promise(setImmediate);
+    }
   }
 
   async addPort(name: string, text: string): Promise<void> {

@@ -64,18 +64,23 @@ test('each command is answered', () =>
     assert.deepEqual(await askSwitch(path, { command: 'ping' }), { name: 's', pid: process.pid });
     assert.deepEqual(await askSwitch(path, { command: 'show', what: 'ports' }), [PORT]);
     assert.equal((await askSwitch(path, { command: 'summary' })).packetsReceived, 3);
-    const flows = { command: 'flows', action: 'add', text: 'arp,actions=drop\nip,actions=NORMAL' } as const;
+    const flows = {
+      command: 'rules',
+      kind: 'flows',
+      action: 'add',
+      text: 'arp,actions=drop\nip,actions=NORMAL',
+    } as const;
     assert.deepEqual(await askSwitch(path, flows), ['add done']);
     assert.deepEqual(target.asked, ['show ports', `add ${flows.text}`]);
   }));
 
 test('what the switch refuses is an error of the request, not of the connection', () =>
   serving(async ({ path }) => {
-    const wrong = askSwitch(path, { command: 'flows', action: 'add', text: 'wrong' });
+    const wrong = askSwitch(path, { command: 'rules', kind: 'flows', action: 'add', text: 'wrong' });
     await assert.rejects(wrong, /found wrong, expected a flow/);
     const answers = await say(
       path,
-      '{"command":"flows","action":"add","text":"wrong"}\n{"command":"ping"}\n',
+      '{"command":"rules","kind":"flows","action":"add","text":"wrong"}\n{"command":"ping"}\n',
     );
     assert.deepEqual(
       answers
@@ -90,13 +95,13 @@ test('a request that is wrong is told what is expected', () =>
   serving(async ({ path }) => {
     const error = async (request: string) => JSON.parse(await say(path, `${request}\n`)).error;
     assert.match(await error('hello'), /not JSON/);
-    assert.match(await error('null'), /command: found undefined, expected one of show, flows/);
+    assert.match(await error('null'), /command: found undefined, expected one of show, rules/);
     assert.match(await error('{"command":"halt"}'), /command: found "halt"/);
     assert.match(
       await error('{"command":"show","what":["ports"]}'),
       /what: found \["ports"\], expected one of ports/,
     );
-    assert.match(await error('{"command":"flows","action":"add"}'), /text: found none/);
+    assert.match(await error('{"command":"rules","kind":"flows","action":"add"}'), /text: found none/);
   }));
 
 test('a line that is too long is refused before it is stored', () =>

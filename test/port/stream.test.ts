@@ -38,9 +38,9 @@ class Echo {
   }
 
   #round(datapath: Rig['datapath']): void {
-    while (this.#port.poll(0) > 0) {
+    while (this.#port.poll() > 0) {
       const ready = datapath.exports.flush();
-      if (ready > 0) this.#port.transmit(0);
+      if (ready > 0) this.#port.transmit();
       datapath.clearReadyPorts();
     }
   }

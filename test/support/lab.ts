@@ -3,10 +3,10 @@
  * test failed or ran out of time.
  */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import type { TestContext } from 'node:test';
 import { attempt, type CommandOptions, end, lacking, type Outcome } from '../../src/lab/command.ts';
 import type { Host, Lab } from '../../src/lab/file.ts';
 import { enter, labDown, labSpawn, labUp, namespaceOf } from '../../src/lab/lab.ts';
+import type { Ending } from './ending.ts';
 
 /** What a test says of a host; its port gets a name of its own. */
 export type TestHost = { address: string | string[] } & Partial<Omit<Host, 'address' | 'port'>>;
@@ -36,7 +36,7 @@ let labs = 0;
 
 /** Brings hosts up, runs `work` with them, and takes everything down. */
 export async function withLab<T>(
-  t: TestContext,
+  t: Ending,
   hosts: Record<string, TestHost>,
   work: (lab: TestLab) => Promise<T>,
 ): Promise<T> {

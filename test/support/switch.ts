@@ -7,10 +7,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { type Answer, askSwitch, type Request } from '../../src/control/socket.ts';
 import { attempt, end, type Outcome } from '../../src/lab/command.ts';
 import type { Shown, Summary } from '../../src/model.ts';
+import type { Ending } from './ending.ts';
 
 const HEDDLE = fileURLToPath(new URL('../../../bin/heddle.js', import.meta.url));
 const READY_MS = 20_000;
@@ -22,7 +23,7 @@ export interface TestConfig {
   mirrors?: object;
   limits?: object;
   flows?: string;
-  threads?: object;
+  threads?: object | 'inline';
 }
 
 export interface TestSwitch {
@@ -31,8 +32,12 @@ export interface TestSwitch {
   readonly socket: string;
   /** Runs a command of `heddle` on this switch; it must succeed. Returns the lines that it printed. */
   heddle(...args: string[]): Promise<string[]>;
+  /** Asks it as such a command does, without starting one. */
+  ask<const R extends Request>(request: R): Promise<Answer<R>>;
   /** What `heddle show WHAT --json` prints. */
   show<What extends keyof Shown>(what: What): Promise<Shown[What][]>;
+  /** What it has said on standard error. */
+  log(): string;
   /** The value of a counter. */
   counter(name: string): Promise<number>;
   /** Ends it in order, checks that every packet is accounted for, and returns what it says of its run. */
@@ -43,7 +48,7 @@ export interface TestSwitch {
 
 /** Runs a switch, does `work` with it, and stops it in order if `work` has not. */
 export async function withSwitch<T>(
-  t: TestContext,
+  t: Ending,
   config: TestConfig,
   work: (heddle: TestSwitch) => Promise<T>,
 ): Promise<T> {
@@ -59,6 +64,10 @@ export async function withSwitch<T>(
   let stopping: Promise<Summary> | undefined;
   let killed = false;
   let allPorts = true; // that ever received anything are there still
+  const ask: TestSwitch['ask'] = (request) => {
+    if (request.command === 'port' && request.action === 'remove') allPorts = false;
+    return askSwitch(files.socket, request);
+  };
   const heddle = async (...args: string[]) => {
     if (args[0] === 'port' && args[1] === 'remove') allPorts = false;
     const outcome = await attempt([process.execPath, HEDDLE, ...args, '--socket', files.socket], {
@@ -76,6 +85,8 @@ export async function withSwitch<T>(
     pid: child.pid!,
     socket: files.socket,
     heddle,
+    ask,
+    log: () => said.stderr,
     show: show as TestSwitch['show'],
     counter: async (name) => (await show('counters')).find((row) => row.name === name)?.value ?? 0,
     stop,

@@ -16,7 +16,7 @@ import type { Bucket, Group } from '../../src/table/group.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { printFlow } from '../../src/table/print.ts';
-import { Tables } from '../../src/table/table.ts';
+import { Tables } from '../../src/table/tables.ts';
 import { translate } from '../../src/table/translate.ts';
 import type { Translation, TranslationContext } from '../../src/table/translation.ts';
 import { contextOf, type TestContext } from './context.ts';
@@ -117,11 +117,11 @@ test('groups: all buckets, the first, or the first that is alive', () => {
   const buckets = [bucket(1, 'push_vlan:0x8100,2'), bucket(2, '3')];
   assert.equal(
     actionsOf('actions=group:1', tcp, group('all', buckets)),
-    'clone(tally(1),push_vlan(vid=0,pcp=0),2),tally(2),3',
+    'tally(1),clone(tally(2),push_vlan(vid=0,pcp=0),2),tally(3),3',
   );
-  assert.equal(actionsOf('actions=group:1', tcp, group('indirect', [buckets[1]!])), 'tally(1),3');
+  assert.equal(actionsOf('actions=group:1', tcp, group('indirect', [buckets[1]!])), 'tally(1),tally(2),3');
   const watching = [bucket(1, '2', { watchPort: 3 }), bucket(2, '3', { watchPort: 2 })];
-  assert.equal(actionsOf('actions=group:1', tcp, group('fastFailover', watching)), 'tally(1),3');
+  assert.equal(actionsOf('actions=group:1', tcp, group('fastFailover', watching)), 'tally(1),tally(2),3');
   const dead = [bucket(1, '2', { watchPort: 3 }), bucket(2, '2', { watchGroup: 1 })];
   assert.equal(reasonOf('actions=group:1', tcp, group('fastFailover', dead)), DROP_NO_LIVE_BUCKET);
   assert.equal(reasonOf('actions=group:1', tcp), DROP_NO_SUCH_GROUP);
@@ -131,9 +131,10 @@ test('a select group leaves the choice to the datapath, or hashes the fields tha
   const buckets = [bucket(1, '2'), bucket(2, 'push_vlan:0x8100,3', { weight: 5 }), bucket(3, '9')];
   assert.equal(
     show('actions=group:1', tcp, group('select', buckets)),
-    'in_port(1),eth_type(0x0800),ipv4(frag=no), actions:select(basis=0,bucket(id=1,weight=1,actions(tally(1),2)),' +
-      'bucket(id=2,weight=5,actions(tally(2),push_vlan(vid=0,pcp=0),3)),' +
-      'bucket(id=3,weight=1,actions(tally(3),drop)))',
+    'in_port(1),eth_type(0x0800),ipv4(frag=no), actions:tally(1),select(basis=0,' +
+      'bucket(id=1,weight=1,actions(tally(2),2)),' +
+      'bucket(id=2,weight=5,actions(tally(3),push_vlan(vid=0,pcp=0),3)),' +
+      'bucket(id=3,weight=1,actions(tally(4),drop)))',
   );
   const field = parseFlow('tcp,tp_src=1,actions=move:NXM_OF_TCP_SRC[]->NXM_NX_REG0[0..15]').actions[0]!;
   assert.ok(field.kind === 'move');
@@ -147,7 +148,7 @@ test('a select group leaves the choice to the datapath, or hashes the fields tha
     assert.match(show('actions=group:1', packet, hashed), new RegExp(`tcp\\(src=${source}\\)`));
     taken.add(actionsOf('actions=group:1', packet, hashed));
   }
-  assert.deepEqual([...taken].sort(), ['tally(1),2', 'tally(1),3']);
+  assert.deepEqual([...taken].sort(), ['tally(1),tally(2),2', 'tally(1),tally(2),3']);
 });
 
 test('a packet whose time is up goes to the controllers and no further', () => {
@@ -254,8 +255,8 @@ test('a learn action yields the flow to add, and says whether there is room', ()
     'in_port(1),eth(src=02:00:00:00:00:0a),eth_type(0x0800),ipv4(frag=no), actions:2',
   );
   const { generation } = context.tables;
-  context.tables.learn(learned[0]!.flow, 0);
-  context.tables.learn(learned[0]!.flow, 0);
+  context.tables.learn(learned[0]!.flow, 0, 0);
+  context.tables.learn(learned[0]!.flow, 0, 0);
   assert.equal(context.tables.generation, generation + 1, 'old news is no news');
   assert.equal(translate(keyOf(tcp), context).learned.length, 1, 'the rule that is there is no further one');
   const other = keyOf(tcp.replace('00:0a', '00:0c'));

@@ -325,6 +325,9 @@ function common(packets: Packets): fc.Arbitrary<string>[] {
     port.map((from) => `resubmit:${from}`),
     fc.integer({ min: 0, max: 0xffff_ff00 }).map((group) => `group:${group}`),
     hexBytes.map((text) => `note:${text}`),
+    ...(packets.nwProto === 6
+      ? [options({ idle_timeout: u16, hard_timeout: u16 }).map((all) => `fin_timeout(${all.join(',')})`)]
+      : []),
     sample,
     learn(packets),
     ...(isIp
@@ -354,7 +357,6 @@ function early(packets: Packets): fc.Arbitrary<string>[] {
     mac.map((text) => `mod_dl_dst:${text}`),
     fc.nat(0xfff).map((vid) => `mod_vlan_vid:${vid}`),
     fc.nat(7).map((pcp) => `set_vlan_pcp:${pcp}`),
-    fc.constantFrom('strip_vlan', 'pop_vlan'),
     number(64).map((text) => `set_tunnel64:${text}`),
     number(64).map((text) => `set_tunnel:${text}`),
     ...(packets.ethType === V4
@@ -386,6 +388,9 @@ function late(packets: Packets): fc.Arbitrary<string>[] {
   ];
 }
 
+/** Only at the end: after it there may be no tag to speak of. */
+const untagging = fc.constantFrom('strip_vlan', 'pop_vlan');
+
 /** Only at the end: what is behind a label is not known any more. */
 const mplsTail = (packets: Packets): fc.Arbitrary<string> =>
   packets.ethType === 0x8847
@@ -404,7 +409,7 @@ const conjunctions = fc
 
 function earlyActions(packets: Packets): fc.Arbitrary<string[]> {
   const all = [...common(packets), ...early(packets)];
-  const tail = fc.option(mplsTail(packets), { nil: undefined });
+  const tail = fc.option(fc.oneof(mplsTail(packets), untagging), { nil: undefined });
   const ordinary = fc
     .tuple(list([...all, nested(all)], 5), tail)
     .map(([actions, last]) => [...actions, ...(last === undefined ? [] : [last])]);

@@ -14,8 +14,8 @@ import { wordsOf } from '../../src/table/match.ts';
 import type { Packet } from '../../src/table/packet.ts';
 import type { Flow } from '../../src/table/parse.ts';
 import { meets } from '../../src/table/protocols.ts';
+import type { Rule } from '../../src/table/rule.ts';
 import { placed, readSubfield, wholeField } from '../../src/table/subfield.ts';
-import type { Rule } from '../../src/table/table.ts';
 import type { Punt, TranslationContext } from '../../src/table/translation.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
 import { naiveSet } from '../support/naive-rewrite.ts';
@@ -405,6 +405,7 @@ export class Naive {
     const group = this.#context.groups.get(id);
     if (!group) return;
     if (group.selection?.method === 'hash') this.#parsed();
+    this.outcome.tallies.push(`${group.id} undefined`);
     for (const bucket of this.#bucketsOf(group)) {
       this.#apart(() => {
         this.outcome.tallies.push(`${group.id} ${bucket.id}`);

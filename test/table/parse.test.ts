@@ -3,8 +3,9 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { parseChange, parseFilter, parseFlows, parseLines } from '../../src/table/parse.ts';
 import { printFlow, printRule } from '../../src/table/print.ts';
+import { creditRule } from '../../src/table/rule.ts';
 import { FlowError } from '../../src/table/syntax.ts';
-import { Tables } from '../../src/table/table.ts';
+import { Tables } from '../../src/table/tables.ts';
 import { parseFlow } from './flow.ts';
 import { earlyFlow, lateFlow } from './language.ts';
 import { flowText } from './packets.ts';
@@ -78,12 +79,13 @@ test('a rule is printed with its past', () => {
   const tables = new Tables();
   tables.add([parseFlow('cookie=0x1f,table=2,priority=3,tcp,tp_dst=80,actions=alice', ports)], 1000);
   const rule = tables.dump()[0]!;
-  rule.packets = 4;
-  rule.bytes = 400;
+  creditRule(rule, 4, 400, 2000);
   assert.equal(
     printRule(rule, 3500, names),
-    'cookie=0x1f, duration=2.500s, table=2, n_packets=4, n_bytes=400, priority=3,tcp,tp_dst=80 actions=output:alice',
+    'cookie=0x1f, duration=2.500s, table=2, n_packets=4, n_bytes=400, idle_age=1, priority=3,tcp,tp_dst=80 actions=output:alice',
   );
+  tables.modify(parseChange('table=2,idle_timeout=9,actions=alice', ports), false, 1500);
+  assert.match(printRule(rule, 4500, names), / n_bytes=400, idle_age=2, hard_age=3, priority=3,/);
 });
 
 test('wildcards match everything', () => {
@@ -153,6 +155,7 @@ const mistakes: [text: string, column: number, message: RegExp][] = [
   ['ip,actions=set_field:80->tcp_dst', 26, /"tcp_dst" without tcp or tcp6/],
   ['actions=set_field:3->vlan_pcp', 22, /of a packet that may have no tag/],
   ['dl_vlan=3,actions=strip_vlan,set_field:3->vlan_pcp', 43, /of a packet that may have no tag/],
+  ['dl_vlan=3,actions=strip_vlan,move:vlan_pcp[]->reg0[0..2]', 35, /of a packet that may have no tag/],
   ['actions=set_field:0x800->eth_type', 26, /"eth_type" cannot be set/],
   ['actions=set_field:1->NXM_NX_REG0[]', 22, /did you mean reg0\?/],
   ['ct_nw_src=1.2.3.4,actions=1', 1, /"ct_nw_src" is not supported/],

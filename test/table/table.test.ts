@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { Refusal } from '../../src/table/journal.ts';
 import { wordsOf } from '../../src/table/match.ts';
 import { parseChange, parseFilter, parseFlows } from '../../src/table/parse.ts';
 import { printFlow } from '../../src/table/print.ts';
-import { Tables } from '../../src/table/table.ts';
+import { Tables } from '../../src/table/tables.ts';
 import { parseFlow } from './flow.ts';
 import { flowText, keyOf, packetAndKin } from './packets.ts';
 
@@ -101,9 +102,9 @@ test('the generation goes up with each change and only then', () => {
 });
 
 test('too many flows are refused as a whole', () => {
-  const tables = new Tables(3);
+  const tables = new Tables({ rules: 3, tables: {} });
   tables.add(parseFlows('arp,actions=1\nip,actions=1'), 0);
-  assert.throws(() => tables.add(parseFlows('tcp,actions=1\nudp,actions=1'), 0), RangeError);
+  assert.throws(() => tables.add(parseFlows('tcp,actions=1\nudp,actions=1'), 0), Refusal);
   assert.equal(tables.size, 2);
 });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MacTable } from '../../src/table/mac.ts';
 import { parseFlows } from '../../src/table/parse.ts';
-import { Tables } from '../../src/table/table.ts';
+import { Tables } from '../../src/table/tables.ts';
 import { chance, pick, type Random, seeded } from '../support/seeded.ts';
 import { contextOf, type TestContext } from './context.ts';
 import { Machine } from './machine.ts';

@@ -13,7 +13,7 @@ import {
 import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
-import { Tables } from '../../src/table/table.ts';
+import { Tables } from '../../src/table/tables.ts';
 import { translate } from '../../src/table/translate.ts';
 import type { Translation } from '../../src/table/translation.ts';
 import { contextOf } from './context.ts';

@@ -36,9 +36,9 @@ test('a port that was detached is polled no more, and closed when it is released
   const [first, second] = [new Idle(), new Idle()];
   forwarder.attach(1, first);
   forwarder.attach(2, second);
-  forwarder.round(0);
+  forwarder.round();
   forwarder.detach(1);
-  forwarder.round(0);
+  forwarder.round();
   assert.deepEqual([first.polls, second.polls, first.closed], [1, 2, 0]);
   assert.deepEqual(forwarder.descriptors, [7]);
   forwarder.release(1);
@@ -58,15 +58,15 @@ test('nothing is taken in while another thread has no room, and nothing is dropp
   forwarder.attach(1, port);
   for (let received = 0; received <= RING_SLOTS; received += BATCH) {
     rig.receive(1, Array(BATCH).fill(PACKET));
-    forwarder.transmit(0);
+    forwarder.transmit();
   }
-  assert.equal(forwarder.round(0), 1, 'there is something to do still');
+  assert.equal(forwarder.round(), 1, 'there is something to do still');
   assert.equal(port.polls, 0);
   while (rig.threads[1]!.exports.collect() > 0) {
     rig.transmit(rig.threads[1]);
-    forwarder.round(0);
+    forwarder.round();
   }
   assert(port.polls > 0);
-  assert.equal(forwarder.round(0), 0);
+  assert.equal(forwarder.round(), 0);
   assert.deepEqual(rig.checkFates().dropped, {});
 });

@@ -1,18 +1,25 @@
 /** What a handler is told so that it has the tables of the one before. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { RuleCommand } from '../../src/model.ts';
 import { Journal } from '../../src/upcall/journal.ts';
 import type { HandlerRequest } from '../../src/upcall/request.ts';
 
-const add = (text: string): HandlerRequest => ({ command: 'add', text });
+const ask = (action: RuleCommand, text: string): HandlerRequest => ({
+  command: 'rules',
+  kind: 'flows',
+  action,
+  text,
+});
+const add = (text: string): HandlerRequest => ask('add', text);
 
 test('changes are kept in order, looks are not', () => {
   const journal = new Journal();
   journal.note(add('a'), []);
-  journal.note({ command: 'dump', text: '' }, []);
-  journal.note({ command: 'delete', text: 'b' }, []);
+  journal.note(ask('dump', ''), []);
+  journal.note(ask('delete', 'b'), []);
   journal.note({ command: 'macs' }, []);
-  assert.deepEqual(journal.changes, [add('a'), { command: 'delete', text: 'b' }]);
+  assert.deepEqual(journal.changes, [add('a'), ask('delete', 'b')]);
 });
 
 test('a snapshot takes the place of all before, and is due from time to time', () => {

@@ -113,9 +113,9 @@ test('all threads are killed at once', { timeout: 60_000 }, async (t) => {
 test('a new handler has the flows of the last one, those that were added since and all', async (t) => {
   const control = await floodedSwitch(t);
   for (let i = 0; i < 300; i++)
-    await control.flows('add', `priority=${100 + i},tcp,tp_dst=${i},actions=drop`);
-  await control.flows('delete', 'tcp,tp_dst=7');
-  await control.flows('modify', 'cookie=0x5,tcp,tp_dst=8,actions=output:left');
+    await control.rules('flows', 'add', `priority=${100 + i},tcp,tp_dst=${i},actions=drop`);
+  await control.rules('flows', 'delete', 'tcp,tp_dst=7');
+  await control.rules('flows', 'modify', 'cookie=0x5,tcp,tp_dst=8,actions=output:left');
   const text = async () => (await control.show('flows')).map((row) => row.text).sort();
   const before = await text();
   await control.kill(3);

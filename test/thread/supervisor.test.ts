@@ -53,6 +53,13 @@ test('a thread that died is cleared up after and started anew', async (t) => {
   assert.deepEqual({ thread, cause, frames, packets }, { thread: 0, cause: CAUSE, frames: 0, packets: 0 });
 });
 
+test('threads that die at the same time are all started anew', async (t) => {
+  const { supervisor, done } = supervised(t);
+  for (const thread of [0, 1, 2]) supervisor.died(thread, CAUSE, true);
+  await supervisor.stop();
+  assert.deepEqual(done.slice(3), ['restart 0', 'restart 1', 'restart 2']);
+});
+
 test('one that dies five times as soon as it starts is given up', async (t) => {
   const { supervisor, done } = supervised(t);
   for (let i = 0; i < 5; i++) {

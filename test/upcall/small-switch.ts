@@ -1,0 +1,79 @@
+/** A switch in one JavaScript thread, on a clock that the test moves: real datapath, real handler, no ports. */
+
+import type { RuleCommand, RuleKind, Watched } from '../../src/model.ts';
+import type { RuleLimits } from '../../src/table/tables.ts';
+import { Handler } from '../../src/upcall/handler.ts';
+import type { HandlerRequest, PortName } from '../../src/upcall/request.ts';
+import { Rig } from '../support/rig.ts';
+
+export const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
+
+export class SmallSwitch {
+  readonly rig = new Rig({ flows: 1024, frames: 1024 });
+  readonly handler: Handler;
+  nowMs = 0;
+
+  constructor(flows: string, rules: RuleLimits = NO_LIMITS) {
+    this.rig.open(1, 2, 3);
+    this.handler = new Handler(this.rig.handler, {
+      ports: this.ports(),
+      flows,
+      rules,
+      macs: 16,
+      macAgeingMs: 300_000,
+    });
+  }
+
+  ports(...down: number[]): PortName[] {
+    return [1, 2, 3].map((number) => ({ number, name: `p${number}`, up: !down.includes(number) }));
+  }
+
+  /** Lets time pass; the handler does what falls due on the way. */
+  advance(seconds: number): void {
+    const untilMs = this.nowMs + seconds * 1000;
+    for (let dueMs = this.handler.dueMs(); dueMs <= untilMs; dueMs = this.handler.dueMs()) {
+      this.nowMs = Math.max(this.nowMs, dueMs);
+      this.handler.round(this.nowMs);
+    }
+    this.nowMs = untilMs;
+    this.handler.round(this.nowMs);
+  }
+
+  /** A packet comes in; the ports that it leaves by, as often as it does. */
+  send(port: number, packet: Uint8Array): number[] {
+    const { rig } = this;
+    rig.datapath.setClock(this.nowMs);
+    rig.datapath.exports.enter();
+    rig.receive(port, [packet]);
+    const sent: number[] = [];
+    const transmit = () => {
+      rig.datapath.exports.collect();
+      for (const [to, packets] of rig.transmit()) sent.push(...packets.map(() => to));
+    };
+    transmit();
+    while (this.handler.round(this.nowMs) > 0) transmit();
+    transmit();
+    rig.datapath.exports.leave();
+    return sent.sort((a, b) => a - b);
+  }
+
+  ask<Kind extends RuleKind>(kind: Kind, action: RuleCommand<Kind>, text = ''): string[] {
+    return this.request({ command: 'rules', kind, action, text }) as string[];
+  }
+
+  /** What monitor 1 has not been told yet. */
+  watch(): Watched {
+    return this.request({ command: 'watch', monitor: 1 }) as Watched;
+  }
+
+  request(request: HandlerRequest): ReturnType<Handler['ask']> {
+    return this.handler.ask(request);
+  }
+
+  /** The flows without what changes with time. */
+  flows(): string[] {
+    return this.ask('flows', 'dump').map((line) =>
+      line.replace(/cookie=0x0, |duration=\S+ |table=0, |n_bytes=\S+ |(idle|hard)_age=\S+ /g, ''),
+    );
+  }
+}
