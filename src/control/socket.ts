@@ -42,7 +42,7 @@ export type Request =
   | { command: 'ping' };
 
 /** A request with one answer. */
-type Single = Exclude<Request, { command: 'watch' }>;
+export type Single = Exclude<Request, { command: 'watch' }>;
 
 /** Who answers: the name of its socket, and its process. */
 export interface Pong {

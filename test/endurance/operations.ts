@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
-import type { FlowCommand } from '../../src/model.ts';
+import type { RuleCommand } from '../../src/model.ts';
 import { chance, pick, type Random } from '../support/seeded.ts';
 import type { PortSpec, Stage } from './stage.ts';
 
@@ -37,7 +37,8 @@ export function tablesActor({ heddle, folder }: Stage, random: Random): Actor {
   let mirror: string | undefined;
   let capture: string | undefined;
   let count = 0;
-  const flows = (action: FlowCommand, text: string) => heddle.ask({ command: 'flows', action, text });
+  const flows = (action: RuleCommand<'flows'>, text: string) =>
+    heddle.ask({ command: 'rules', kind: 'flows', action, text });
   const match = () =>
     `table=0,priority=${1 + random.below(3)},ip,nw_dst=10.0.${1 + random.below(12)}.${random.below(20)}`;
   const actions = () =>

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Answer, askSwitch, type Request } from '../../src/control/socket.ts';
+import { type Answer, askSwitch, type Single } from '../../src/control/socket.ts';
 import { attempt, end, type Outcome } from '../../src/lab/command.ts';
 import type { Shown, Summary } from '../../src/model.ts';
 import type { Ending } from './ending.ts';
@@ -33,7 +33,7 @@ export interface TestSwitch {
   /** Runs a command of `heddle` on this switch; it must succeed. Returns the lines that it printed. */
   heddle(...args: string[]): Promise<string[]>;
   /** Asks it as such a command does, without starting one. */
-  ask<const R extends Request>(request: R): Promise<Answer<R>>;
+  ask<const R extends Single>(request: R): Promise<Answer<R>>;
   /** What `heddle show WHAT --json` prints. */
   show<What extends keyof Shown>(what: What): Promise<Shown[What][]>;
   /** What it has said on standard error. */
