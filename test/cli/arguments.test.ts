@@ -94,7 +94,7 @@ test('heddle check prints the flows', async () => {
 });
 
 test('the examples are right', async () => {
-  for (const name of ['demo', 'patch', 'switch']) {
+  for (const name of ['balance', 'demo', 'patch', 'switch', 'vlans', 'vm']) {
     const path = new URL(`../../../examples/${name}.yaml`, import.meta.url).pathname;
     const { code, stderr } = await heddle('check', path).outcome;
     assert.equal(stderr, '');
