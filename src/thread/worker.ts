@@ -88,6 +88,7 @@ function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []):
     close() {},
     answer(request) {
       if (request.type !== 'handler') throw new Error('the handler has no ports');
+      datapath.setClock(clock()); // it may have slept for long
       return handler.ask(request.request);
     },
   };

@@ -210,6 +210,7 @@ export class Handler {
 
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
   ask(request: HandlerRequest): HandlerReply {
+    this.#nowMs = Math.max(this.#nowMs, this.#datapath.nowMs);
     switch (request.command) {
       case 'rules':
         return this.#askRules(request);
