@@ -132,6 +132,8 @@ export class Datapath {
   readonly f64: Float64Array;
   readonly u64: BigUint64Array;
   readonly #f32: Float32Array;
+  /** The switch clock of this thread: one element. */
+  readonly now: Float64Array;
   readonly #self: number;
   readonly #batch: number;
   readonly #counters: number;
@@ -163,6 +165,7 @@ export class Datapath {
     this.exports = instance.exports as unknown as Exports;
     this.exports.attach(thread);
     this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
+    this.now = new Float64Array(buffer, this.#self + Thread.nowMs, 1);
     this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
     this.#counters = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS;
     this.#stages = regionAddress(arena, 'stages') + thread * STAGES_STRIDE;
@@ -177,13 +180,13 @@ export class Datapath {
   }
 
   /** Sets the switch clock for what this thread does next. */
-  /** The switch clock as last set. Nobody passes it on: a number that is no integer costs memory at each call. */
+  /** The switch clock as last set. In what every round does read `now` instead: a call that returns it costs memory. */
   get nowMs(): number {
-    return this.f64[(this.#self + Thread.nowMs) >> 3]!;
+    return this.now[0]!;
   }
 
   setClock(nowMs: number): void {
-    this.f64[(this.#self + Thread.nowMs) >> 3] = nowMs;
+    this.now[0] = nowMs;
   }
 
   // Measuring

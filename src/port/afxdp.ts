@@ -241,7 +241,7 @@ class AfxdpPort implements Port {
   }
 
   poll(): number {
-    if (this.#datapath.nowMs >= this.#retryMs) this.#kick();
+    if (this.#retryMs !== Number.POSITIVE_INFINITY && this.#datapath.nowMs >= this.#retryMs) this.#kick();
     return this.#datapath.exports.xdpPoll(this.#number, this.#queue);
   }
 

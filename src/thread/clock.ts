@@ -9,7 +9,10 @@ export function clockOrigin(): number {
   return performance.timeOrigin + performance.now();
 }
 
+/** What this thread adds to `performance.now()`. */
+export const clockShift = (origin: number): number => performance.timeOrigin - origin;
+
 export function clockFrom(origin: number): Clock {
-  const shift = performance.timeOrigin - origin;
+  const shift = clockShift(origin);
   return () => performance.now() + shift;
 }

@@ -24,7 +24,7 @@ export class Load {
 
   /** The thread begins a round, and had work, or not, in the last. */
   note(hadWork: boolean): void {
-    const { nowMs } = this.#datapath;
+    const nowMs = this.#datapath.now[0]!;
     if (hadWork) this.#busyMs += nowMs - this.#lastMs;
     this.#lastMs = nowMs;
     const elapsedMs = nowMs - this.#windowMs;

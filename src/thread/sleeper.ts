@@ -44,7 +44,7 @@ export class Sleeper {
    */
   idle(role: { dueMs(): number }): boolean {
     this.#datapath.exports.leave();
-    const { nowMs } = this.#datapath;
+    const nowMs = this.#datapath.now[0]!;
     if (Number.isNaN(this.#idleSinceMs)) this.#idleSinceMs = nowMs;
     if (nowMs - this.#idleSinceMs < SPIN_MS) return false;
     const timeoutMs = Math.min(role.dueMs() - nowMs, LONGEST_SLEEP_MS);
