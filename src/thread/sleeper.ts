@@ -20,6 +20,9 @@ const SPIN_MS = 0.05;
 /** It looks around so often even when nothing is due: the handler reclaims what it retired. */
 const LONGEST_SLEEP_MS = 1000;
 
+/** What became of a thread that found nothing; `due`: there is something to do right now. */
+export type Idle = 'spinning' | 'due' | 'slept';
+
 export class Sleeper {
   readonly #datapath: Datapath;
   readonly #doorbells: Doorbells;
@@ -40,22 +43,22 @@ export class Sleeper {
   /**
    * After a round that found nothing: sleeps if that has been so for a while, until `role` has something to do at
    * most. Asleep or not, the thread leaves its epoch, or flows could not be reclaimed while it goes round in
-   * vain. Returns whether there is something to do right now.
+   * vain.
    */
-  idle(role: { dueMs(): number }): boolean {
+  idle(role: { dueMs(): number }): Idle {
     this.#datapath.exports.leave();
     const nowMs = this.#datapath.now[0]!;
     if (Number.isNaN(this.#idleSinceMs)) this.#idleSinceMs = nowMs;
-    if (nowMs - this.#idleSinceMs < SPIN_MS) return false;
+    if (nowMs - this.#idleSinceMs < SPIN_MS) return 'spinning';
     const timeoutMs = Math.min(role.dueMs() - nowMs, LONGEST_SLEEP_MS);
-    if (timeoutMs <= 0) return true;
+    if (timeoutMs <= 0) return 'due';
     if (!this.#poller) {
       this.#datapath.wait(timeoutMs);
     } else if (this.#datapath.beginPoll()) {
       this.#datapath.endSleep(this.#poller.sleep(timeoutMs));
     }
     this.#idleSinceMs = Number.NaN;
-    return false;
+    return 'slept';
   }
 
   /** After a round that found work. */
