@@ -110,6 +110,8 @@ test('a mirror copies both directions of a port, once, and floods leave its outp
       assert(web!.rxPackets > 100 && web!.txPackets > 100);
       // A segment that leaves as several packets is copied as the one frame it was.
       assert(Math.abs(trace!.txPackets - web!.rxPackets - web!.txPackets) <= web!.txPackets / 2);
-      assert.deepEqual(copiesDropped, {});
+      // What was on its way when the capture ended has no port any more.
+      const { no_such_port: _, port_closed: __, ...others } = copiesDropped;
+      assert.deepEqual(others, {});
     },
   ));
