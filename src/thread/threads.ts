@@ -1,6 +1,6 @@
 /** The switch on threads of its own: starts them, passes requests to them, keeps them alive, ends them in order. */
 import { closeSync } from 'node:fs';
-import { type Arena, halt, resume } from '../datapath.ts';
+import type { Arena } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { hasLibc } from '../sys/libc.ts';
 import { openDoorbell, ringDoorbell } from '../sys/poll.ts';
@@ -56,7 +56,6 @@ export class Threads implements Engine {
     this.#ports = ports;
     this.#doorbells = hasLibc() ? Array.from({ length: arena.limits.threads }, openDoorbell) : [];
     this.#common = { arena, clockOrigin: origin, doorbells: this.#doorbells };
-    halt(arena, [...drivers.keys()], 0); // until the handler is there, for their misses
     this.#lives = [
       ...drivers.map((mine, thread) => this.#begin(thread, { name: 'datapath', drivers: mine })),
       this.#begin(drivers.length, { name: 'handler', options }),
@@ -91,8 +90,6 @@ export class Threads implements Engine {
   ): Promise<Threads> {
     const threads = new Threads(arena, drivers, options, ports, recovered);
     try {
-      await threads.#lives.at(-1)!.started;
-      resume(arena, [...drivers.keys()]);
       await Promise.all(threads.#lives.map(({ started }) => started));
     } catch (error) {
       await threads.#end();
