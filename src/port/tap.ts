@@ -16,6 +16,7 @@ import {
   PACKET_TX_SLOTS,
   PACKET_VECTORS,
 } from '../datapath.ts';
+import { findUpInterface } from '../sys/interface.ts';
 import { ip, ipIn } from '../sys/ip.ts';
 import { hostAddress } from '../sys/packet.ts';
 import { openTapQueue, readFrame, writeFrame } from '../sys/tap.ts';
@@ -31,10 +32,11 @@ import type {
   PortType,
 } from './port.ts';
 
-const { EAGAIN, EBADFD, EIO, ENOBUFS } = constants.errno as typeof constants.errno & { EBADFD?: number };
+const { EAGAIN, EIO, ENOBUFS } = constants.errno;
+const EBADFD = 77; // Node.js has no name for it
 
-/** The device was deleted: EBADFD, which Node.js has no name for. A device that is down refuses frames with EIO. */
-const GONE: readonly number[] = [EBADFD ?? 77];
+/** The device was deleted, or is down: no later frame will do better. */
+const GONE: readonly number[] = [EBADFD, EIO];
 
 interface TapOptions extends PortBasics {
   device: string;
@@ -90,6 +92,11 @@ class TapOpening implements Opening {
 
   link(): Link {
     const { device, namespace } = this.#options;
+    // Asked every second: a program is started only where the interface is out of reach.
+    if (namespace === undefined) {
+      const { mtu, carrier } = findUpInterface(device);
+      return { mtu, carrier, maxLength: MAX_LENGTH };
+    }
     const [link] = JSON.parse(ipIn(namespace, '-json', 'link', 'show', device)) as [IpLink];
     if (!link.flags.includes('UP')) throw new Error(`${device} is down (ip link set ${device} up)`);
     return { mtu: link.mtu, maxLength: MAX_LENGTH, carrier: !link.flags.includes('NO-CARRIER') };
@@ -171,7 +178,7 @@ class TapPort implements Port {
   }
 
   #failed(errno: number): void {
-    if (GONE.includes(errno) || errno === EIO) this.#datapath.reportFailure(this.#number, errno);
+    if (GONE.includes(errno)) this.#datapath.reportFailure(this.#number, errno);
   }
 
   /** Host address of the two vectors of slot `i`. */
