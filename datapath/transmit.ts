@@ -79,10 +79,7 @@ export function countSent(frame: Frame, port: u32, packets: u32, bytes: u32): vo
 
 /** Puts a frame on the transmit queue of `port`, and copies on those of the ports that mirror it. */
 export function enqueue(number: u32, port: u32): void {
-  const state = stateOf(port);
-  if (state == PORT_DOWN) return dropAtPort(number, port, DROP_PORT_CLOSED);
-  if (state != PORT_UP) return drop(number, DROP_NO_SUCH_PORT);
-  const mirrors = portAt(port).mirrorOut;
+  const mirrors = isUp(port) ? portAt(port).mirrorOut : 0;
   if (mirrors != 0) mirror(number, mirrors);
   queueFor(number, port);
 }
@@ -93,9 +90,7 @@ export function mirror(number: u32, ports: u32): void {
     const port = ports & 0xff;
     if (port == 0) continue;
     const copy = copyForTaker(number);
-    if (copy == NONE) continue;
-    if (isUp(port)) queueFor(copy, port);
-    else drop(copy, DROP_NO_SUCH_PORT);
+    if (copy != NONE) queueFor(copy, port);
   }
 }
 
@@ -107,7 +102,11 @@ export function copyForTaker(number: u32): u32 {
   return copy;
 }
 
+/** Puts a frame, mirrored already, on the transmit queue of `port`, which may have gone. */
 function queueFor(number: u32, port: u32): void {
+  const state = stateOf(port);
+  if (state == PORT_DOWN) return dropAtPort(number, port, DROP_PORT_CLOSED);
+  if (state != PORT_UP) return drop(number, DROP_NO_SUCH_PORT);
   const queue = transmitQueue(port);
   if (queue.count == TRANSMIT_SLOTS) {
     const ours = senderFor(port) == self.number;
@@ -191,17 +190,11 @@ export function collect(): u32 {
     const n = min<u32>(available(source), RING_SLOTS / 4);
     for (let i: u32 = 0; i < n; i++) {
       const number = receiveFrame(source);
-      enqueueOwn(number, frameAt(number).port);
+      queueFor(number, frameAt(number).port);
     }
     frames += n;
   }
   return frames;
-}
-
-/** Queues a frame, mirrored already, whose port may have gone while it was on its way. */
-function enqueueOwn(number: u32, port: u32): void {
-  if (isUp(port)) queueFor(number, port);
-  else dropAtPort(number, port, DROP_PORT_CLOSED);
 }
 
 /** Whether another thread has put something there for this one: the last look before sleep. */

@@ -125,7 +125,6 @@ async function readMail(role: Role): Promise<boolean> {
   return true;
 }
 
-/** Waits for nothing but mail, which may need code that is not loaded yet. */
 /** Lets the role go round once, now. */
 function roundOf(role: Role): number {
   datapath.setClock(clock());
