@@ -3,6 +3,7 @@
  * `src/datapath.ts` is the only caller.
  */
 
+export { countOne } from './counters';
 export { install, reclaim, remove, removeAll, replace } from './flow/install';
 export { lookUpUncached } from './lookup';
 export { beginSleep, endSleep, sleepUntilRung } from './memory/doorbell';

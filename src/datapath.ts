@@ -19,7 +19,6 @@ import {
   BODY_STRIDE,
   COUNT_SLEEPS,
   COUNT_WAKE_UPS,
-  COUNTERS,
   FLOW_KEY,
   FLOW_KEY_SIZE,
   FLOW_STRIDE,
@@ -63,6 +62,7 @@ interface Exports {
   hasWork(): number;
   beginSleep(how: number): number;
   endSleep(): void;
+  countOne(which: number): void;
   sleepUntilRung(rung: number, timeoutMs: number): number;
   dropAtPort(frame: number, port: number, reason: number): void;
   leave(): void;
@@ -136,7 +136,6 @@ export class Datapath {
   readonly now: Float64Array;
   readonly #self: number;
   readonly #batch: number;
-  readonly #counters: number;
   readonly #stages: number;
   readonly #frames: number;
   readonly #flows: number;
@@ -167,7 +166,6 @@ export class Datapath {
     this.#self = regionAddress(arena, 'threads') + thread * THREAD_STRIDE;
     this.now = new Float64Array(buffer, this.#self + Thread.nowMs, 1);
     this.#batch = regionAddress(arena, 'batches') + thread * BATCH_STRIDE;
-    this.#counters = (regionAddress(arena, 'counters') >> 3) + thread * COUNTERS;
     this.#stages = regionAddress(arena, 'stages') + thread * STAGES_STRIDE;
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
@@ -205,11 +203,11 @@ export class Datapath {
 
   /** What the stages inside the module have taken so far. */
   get insideMs(): number {
-    let ns = 0;
-    for (const stage of [STAGE_PARSE, STAGE_LOOK_UP, STAGE_ACT]) {
-      ns += this.f64[(this.#stages + stage * StageTime.size + StageTime.ns) >> 3]!;
-    }
-    return ns / 1e6;
+    return (this.#stageNs(STAGE_PARSE) + this.#stageNs(STAGE_LOOK_UP) + this.#stageNs(STAGE_ACT)) / 1e6;
+  }
+
+  #stageNs(stage: number): number {
+    return this.f64[(this.#stages + stage * StageTime.size + StageTime.ns) >> 3]!;
   }
 
   /** Says when this thread started, on the switch clock. */
@@ -321,7 +319,7 @@ export class Datapath {
 
   /** Ends a sleep; `woken`: by work, not because its time was over. */
   endSleep(woken: boolean): void {
-    if (woken) this.u64[this.#counters + COUNT_WAKE_UPS]!++;
+    if (woken) this.exports.countOne(COUNT_WAKE_UPS);
     this.exports.endSleep();
   }
 
@@ -335,7 +333,7 @@ export class Datapath {
   /** Whether there is nothing to do, in which case that counts as a sleep. */
   #hasNothing(): boolean {
     if (this.exports.hasWork() || this.hasMail()) return false;
-    this.u64[this.#counters + COUNT_SLEEPS]!++;
+    this.exports.countOne(COUNT_SLEEPS);
     return true;
   }
 

@@ -1,18 +1,22 @@
 /**
- * The switch clock in milliseconds: the same in every thread of a process, from when the switch was opened.
- * `performance.now()` counts from each thread's own beginning, which `performance.timeOrigin` tells.
+ * The switch clock in milliseconds: the same in every thread, from when the switch was opened. It counts with the
+ * machine's monotonic clock.
  */
 export type Clock = () => number;
 
+const { hrtime } = process;
+
 /** What a thread needs to tell the time: structured-clonable. */
 export function clockOrigin(): number {
-  return performance.timeOrigin + performance.now();
+  return monotonicMs();
 }
 
-/** What this thread adds to `performance.now()`. */
-export const clockShift = (origin: number): number => performance.timeOrigin - origin;
-
 export function clockFrom(origin: number): Clock {
-  const shift = clockShift(origin);
-  return () => performance.now() + shift;
+  return () => monotonicMs() - origin;
+}
+
+/** Once compiled with care this leaves no garbage behind, as `performance.now()` does. */
+function monotonicMs(): number {
+  const [seconds, nanoseconds] = hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
 }

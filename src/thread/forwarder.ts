@@ -115,7 +115,7 @@ export class Forwarder {
   /** When `round` has something to do though no descriptor is ready. */
   dueMs(): number {
     let due = Number.POSITIVE_INFINITY;
-    for (const port of this.#ports) due = Math.min(due, port.dueMs());
+    for (let i = 0; i < this.#ports.length; i++) due = Math.min(due, this.#ports[i]!.dueMs());
     return due;
   }
 

@@ -9,7 +9,7 @@ import type { DriverSpec } from '../port/port.ts';
 import { createDriver } from '../port/types.ts';
 import { Handler } from '../upcall/handler.ts';
 import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
-import { clockFrom, clockShift } from './clock.ts';
+import { clockFrom } from './clock.ts';
 import { Forwarder } from './forwarder.ts';
 import { Load } from './load.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
@@ -38,7 +38,6 @@ const [data] = (await once(parentPort!, 'message')) as [ThreadData];
 parentPort!.close();
 const datapath = new Datapath(data.arena, data.thread);
 const clock = clockFrom(data.clockOrigin);
-const shift = clockShift(data.clockOrigin);
 const sleeper = new Sleeper(datapath, data.doorbells);
 
 async function datapathRole(drivers: DriverSpec[]): Promise<Role> {
@@ -89,7 +88,7 @@ function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []):
     close() {},
     answer(request) {
       if (request.type !== 'handler') throw new Error('the handler has no ports');
-      datapath.setClock(clock()); // it may have slept for long
+      look(); // it may have slept for long
       return handler.ask(request.request);
     },
   };
@@ -125,9 +124,14 @@ async function readMail(role: Role): Promise<boolean> {
   return true;
 }
 
+/** Looks at the clock. */
+function look(): void {
+  datapath.now[0] = clock();
+}
+
 /** Lets the role go round once, now. */
 function roundOf(role: Role): number {
-  datapath.setClock(clock());
+  look();
   return role.round();
 }
 
@@ -142,10 +146,9 @@ const ROUNDS_A_LOOK = 16;
 function goRound(role: Role, load: Load, hadMail: boolean): void {
   let hadWork = hadMail;
   let untilLook = 0;
-  const { now } = datapath;
   while (!datapath.hasMail()) {
     if (untilLook-- === 0) {
-      now[0] = performance.now() + shift;
+      look();
       untilLook = ROUNDS_A_LOOK;
     }
     load.note(hadWork);
@@ -162,7 +165,7 @@ function goRound(role: Role, load: Load, hadMail: boolean): void {
 }
 
 async function run(role: Role): Promise<void> {
-  datapath.setClock(clock());
+  look();
   const load = new Load(datapath);
   for (let hadMail = false; ; hadMail = true) {
     goRound(role, load, hadMail);
