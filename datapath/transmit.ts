@@ -40,6 +40,7 @@ import {
 import {
   isUp,
   PORT_DOWN,
+  PORT_NONE,
   PORT_UP,
   portAt,
   queued,
@@ -190,7 +191,10 @@ export function collect(): u32 {
     const n = min<u32>(available(source), RING_SLOTS / 4);
     for (let i: u32 = 0; i < n; i++) {
       const number = receiveFrame(source);
-      queueFor(number, frameAt(number).port);
+      const port = frameAt(number).port;
+      if (stateOf(port) == PORT_NONE)
+        dropAtPort(number, port, DROP_PORT_CLOSED); // removed meanwhile
+      else queueFor(number, port);
     }
     frames += n;
   }

@@ -29,6 +29,7 @@ import {
   type SwitchControl,
   type Watched,
 } from '../model.ts';
+import { isAnswered } from '../sys/unix-socket.ts';
 
 export type Request =
   | { command: 'show'; what: keyof Shown }
@@ -166,16 +167,8 @@ async function clear(path: string): Promise<void> {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return;
   if (!there.isSocket()) throw new Error(`${path}: found a file, expected a socket or nothing`);
-  if (await isLive(path)) throw taken(path);
+  if (await isAnswered(path)) throw taken(path);
   rmSync(path, { force: true });
-}
-
-function isLive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }
 
 async function* answers(

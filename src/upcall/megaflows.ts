@@ -5,7 +5,7 @@
  *
  * A round goes over all flows in slices between upcalls, so that misses never wait for a whole round.
  */
-import { type Datapath, Observer } from '../datapath.ts';
+import { type Datapath, NONE, Observer } from '../datapath.ts';
 import { creditRule, type Rule } from '../table/rule.ts';
 import type { Translation } from '../table/translation.ts';
 import type { Named, Names } from './names.ts';
@@ -152,25 +152,36 @@ export class Megaflows {
   }
 
   /**
-   * The flow stays when its key is translated to the same program as before, by nothing that is outside its mask.
-   * It may match on more than it would have to by now.
+   * The flow stays when its key is translated by nothing that is outside its mask; with another program when that
+   * differs now. It may match on more than it would have to by now.
    */
   #revalidate(flow: Megaflow, generation: number): void {
-    const { mask, program, named } = flow.translation;
+    const { mask, program } = flow.translation;
     const fresh = this.#retranslate(flow.key);
-    if (isWithin(fresh.mask, mask) && isSame(fresh.program, program)) {
-      this.#names.retain(fresh.named);
-      this.#names.release(named);
-      flow.translation = { ...fresh, mask };
-      flow.generation = generation;
-    } else {
-      this.#remove(flow);
-    }
+    if (!isWithin(fresh.mask, mask)) return this.#remove(flow);
+    const translation = { ...fresh, mask };
+    if (!isSame(fresh.program, program)) return this.#replace(flow, translation, generation);
+    this.#names.retain(fresh.named);
+    this.#names.release(flow.translation.named);
+    flow.translation = translation;
+    flow.generation = generation;
   }
 
-  /** Credits what was counted until it was hidden; only batches that then still had it in hand are lost. */
+  /** Puts a flow with another program in the place of one, so that no packet misses meanwhile. */
+  #replace(flow: Megaflow, translation: NamedTranslation, generation: number): void {
+    const number = this.#datapath.replace(flow.number, translation.program);
+    if (number === NONE) return this.#remove(flow);
+    this.add(number, flow.key, translation, generation, flow.usedMs);
+    this.#forget(flow);
+  }
+
   #remove(flow: Megaflow): void {
     this.#datapath.exports.remove(flow.number);
+    this.#forget(flow);
+  }
+
+  /** Credits what a flow had counted when it was hidden; only batches that then still had it in hand are lost. */
+  #forget(flow: Megaflow): void {
     this.#credit(flow);
     this.#names.release(flow.translation.named);
     this.#flows.delete(flow.number);

@@ -1,6 +1,6 @@
 /** Where a stream port listens or connects: the path of a Unix socket, or a TCP host and port. */
 import { statSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
+import { isAnswered } from '../../sys/unix-socket.ts';
 
 /** As `net.connect` and `server.listen` take it. */
 export type StreamAddress = { path: string } | { host: string; port: number };
@@ -21,9 +21,5 @@ export function parseAddress(text: string): StreamAddress | undefined {
 export async function removeStale(address: StreamAddress): Promise<void> {
   if (!('path' in address)) return;
   if (!statSync(address.path, { throwIfNoEntry: false })?.isSocket()) return;
-  const answers = await new Promise<boolean>((resolve) => {
-    const probe = connect(address.path, () => resolve(true)).on('error', () => resolve(false));
-    probe.on('connect', () => probe.destroy());
-  });
-  if (!answers) unlinkSync(address.path);
+  if (!(await isAnswered(address.path))) unlinkSync(address.path);
 }
