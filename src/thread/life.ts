@@ -80,13 +80,16 @@ export class Life {
     return reply;
   }
 
-  /** Ends it between two instructions, as a crash would. */
+  /** Ends it between two instructions, as a crash would, once it goes round (worker.ts says why not before). */
   kill(cause: string): void {
     this.isKilled = true;
     this.#cause = cause;
-    void this.#worker.terminate();
-    // It is not interrupted in a system call.
-    this.ring();
+    const terminate = () => {
+      void this.#worker.terminate();
+      // It is not interrupted in a system call.
+      this.ring();
+    };
+    this.started.then(terminate, terminate);
   }
 
   /** Ends it, and nobody is told. */

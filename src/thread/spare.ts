@@ -2,6 +2,7 @@
  * Workers for threads. One is kept ready for a thread that dies: it has loaded its code and waits to be told which
  * thread it is (`worker.ts`). On a busy machine that is most of the time that a new worker takes.
  */
+import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { ThreadData } from './messages.ts';
@@ -40,7 +41,11 @@ export class Spares {
 
   async end(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#spare?.terminate();
+    const spare = this.#spare;
+    if (!spare) return;
+    spare.ref();
+    spare.postMessage(null);
+    await once(spare, 'exit');
   }
 }
 

@@ -92,6 +92,7 @@ export class Threads implements Engine {
     try {
       await Promise.all(threads.#lives.map(({ started }) => started));
     } catch (error) {
+      await Promise.allSettled(threads.#lives.map(({ started }) => started));
       await threads.#end();
       throw error;
     }

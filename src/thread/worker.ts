@@ -7,6 +7,7 @@ import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { Datapath } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { createDriver } from '../port/types.ts';
+import { hasLibc } from '../sys/libc.ts';
 import { Handler } from '../upcall/handler.ts';
 import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { clockFrom } from './clock.ts';
@@ -33,8 +34,13 @@ interface Role {
 /** Requests that do not end the role. */
 type RoleRequest = Exclude<ThreadRequest, { type: 'drain' | 'finish' }>;
 
-/** A spare waits here until it is told which thread it is. */
-const [data] = (await once(parentPort!, 'message')) as [ThreadData];
+/**
+ * The system library first: a worker that is ended while that loads takes the process with it, and a spare is
+ * ended only when it is told so here, where it waits for which thread it is.
+ */
+hasLibc();
+const [told] = (await once(parentPort!, 'message')) as [ThreadData | null];
+const data: ThreadData = told ?? process.exit();
 parentPort!.close();
 const datapath = new Datapath(data.arena, data.thread);
 const clock = clockFrom(data.clockOrigin);
