@@ -124,7 +124,7 @@ function mapFixed(at: bigint, bytes: number, flags: number, fd: number, offset: 
 }
 
 /** The kernel lets go of a queue a moment after its socket was closed: so long it may be busy. */
-const BUSY_MS = 250;
+const BUSY_MS = 1000;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 function bind(fd: number, { interfaceIndex, queue }: XdpRequest): void {
