@@ -8,6 +8,8 @@
  *     misses   BATCH × u32      which of them the cache did not have
  *     punts    1 + BATCH × u32  how many, and their frame numbers: of the handler's batch, for the controller
  *     keys     BATCH × 128      flow keys
+ *     segment  64               what the packet at hand says to its connection (conntrack/segment.ts)
+ *     inner    64               tuple of the packet that is quoted in an ICMP error (conntrack/extract.ts)
  */
 
 import { Key } from './flow/key';
@@ -22,9 +24,18 @@ export const BATCH_MISSES: usize = 384;
 export const BATCH_PUNT_COUNT: usize = 512;
 export const BATCH_PUNTS: usize = 516;
 export const BATCH_KEYS: usize = 704;
-/** Where TypeScript puts a mask, a key and a program for the module to take. */
+/**
+ * Where TypeScript puts a mask, a key and a program for the module to take; or a filter of connections, and the
+ * module behind it the connections that pass.
+ */
 export const BATCH_SCRATCH: usize = 4800;
-export const BATCH_STRIDE: u32 = 9152; // lists and keys, then 256 bytes and PROGRAM_WORDS of scratch
+// Of the packet that is being tracked: what it says, and tuples (conntrack).
+export const BATCH_SEGMENT: usize = 9152; // behind 256 bytes and PROGRAM_WORDS of scratch
+export const BATCH_INNER: usize = 9216;
+export const BATCH_TUPLE: usize = 9280;
+export const BATCH_ANSWER: usize = 9344;
+export const BATCH_TRIAL: usize = 9408; // room for a connection
+export const BATCH_STRIDE: u32 = 9600;
 
 export function batch(): usize {
   return map.batches + <usize>(self.number * BATCH_STRIDE);

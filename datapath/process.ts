@@ -8,16 +8,18 @@
 
 import { execute } from './action/execute';
 import { BATCH, BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { bringAlong } from './conntrack/state';
 import { COUNT_BATCHES, COUNT_RECEIVED, COUNT_UPCALLS, count, flowCounters, portCounters } from './counters';
 import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { Flow, flowNumber, programAt } from './flow/flow';
+import { Key } from './flow/key';
 import { lookUpAll } from './lookup';
 import { map } from './memory/arena';
 import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
 import { available } from './memory/ring';
 import { self } from './memory/thread';
-import { frameAt, passFrame, receiveFrame } from './packet/frame';
+import { Frame, frameAt, passFrame, receiveFrame } from './packet/frame';
 import { parse } from './packet/parse';
 import { portAt } from './port/port';
 import { nextRound } from './recirculate';
@@ -93,10 +95,16 @@ export function parseAll(n: u32, mirrors: u32): u32 {
       drop(number, reason);
       continue;
     }
-    if (frame.rounds != 0) keyIn(kept).recirculation = <u16>frame.recirculation;
+    if (frame.rounds != 0) continueRound(frame, keyIn(kept));
     setFrameIn(kept++, number);
   }
   return kept;
+}
+
+/** Tells the key of a frame that comes round where it was, and what was found out about it there. */
+function continueRound(frame: Frame, key: Key): void {
+  key.recirculation = <u16>frame.recirculation;
+  bringAlong(frame, key);
 }
 
 function actAll(n: u32): void {

@@ -8,6 +8,7 @@
  *     locks      a lock's word names its holder, and what a lock protects is usable at every moment (pool.ts)
  *     frames     `Frame.holder`, and what is in the rings
  *     flows      what the buckets lead to, for readers walk them without a lock at every moment
+ *     conntrack  what the records of connections say (conntrack/recover.ts)
  *     counters   each is one store; what was received and is nowhere any more is what the thread had in hand
  *
  * `releaseLocks` comes first and at once, since others may be spinning. The rest is done while every other
@@ -15,6 +16,7 @@
  * some in its transmit queues, or punts that a controller has not seen yet.
  */
 import { BATCH } from './batch';
+import { releaseConnectionLocks } from './conntrack/recover';
 import {
   COPIES_DROPPED,
   COUNT_COPIED,
@@ -57,7 +59,7 @@ export function releaseLocks(): u32 {
   let released: u32 = 0;
   if (releaseAfter(changetype<usize>(map) + offsetof<ArenaMap>('classifierLock'), self.number)) released++;
   for (let pool: u32 = 0; pool < POOLS; pool++) if (releasePool(pool, self.number)) released++;
-  return released;
+  return released + releaseConnectionLocks(self.number);
 }
 
 /**

@@ -3,6 +3,24 @@
  * `src/datapath.ts` is the only caller.
  */
 
+export { endEvent, nextEvent, takeLostEvents, watchEvents } from './conntrack/events';
+export { dueMs as sweepDueMs, sweep } from './conntrack/expiry';
+export { file } from './conntrack/filing';
+export { passes } from './conntrack/filter';
+export { nextLimitedZone } from './conntrack/limited';
+export { flushConnections, listConnections } from './conntrack/list';
+export { reclaimConnections } from './conntrack/recover';
+export { setTimeoutOf, timeoutOf } from './conntrack/timeouts';
+export { parseBatch, setSourceRange, trackBatch } from './conntrack/track-batch';
+export {
+  connectionCount,
+  defaultLimit,
+  deleteZoneLimit,
+  setDefaultLimit,
+  setZoneLimit,
+  zoneCount,
+  zoneLimit,
+} from './conntrack/zones';
 export { countOne } from './counters';
 export { install, reclaim, remove, removeAll, replace } from './flow/install';
 export { lookUpUncached } from './lookup';

@@ -4,6 +4,17 @@
  */
 
 export { execute } from './action/execute';
+export { connectionAt } from './conntrack/connection';
+export { abandon, admit, publish, reserve, takeConnection } from './conntrack/create';
+export { noteEvent } from './conntrack/events';
+export { extract } from './conntrack/extract';
+export { expireAt } from './conntrack/filing';
+export { chooseTranslation } from './conntrack/nat';
+export { advanceConnection, beginConnection } from './conntrack/protocol';
+export { ownSegment } from './conntrack/segment';
+export { lookUp, removeConnection } from './conntrack/table';
+export { translate, translateError } from './conntrack/translate';
+export { hashTuple, reverseTuple } from './conntrack/tuple';
 export { cached, remember } from './flow/cache';
 export { classify } from './flow/classifier';
 export { hashKey } from './flow/hash';

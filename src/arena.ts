@@ -3,6 +3,7 @@
  * every pool full. Address space is reserved; pages are touched when they are used.
  */
 import {
+  ADMISSION_SIZE,
   ARENA_MAP,
   ARENA_REGIONS,
   ArenaMap,
@@ -13,7 +14,14 @@ import {
   BUCKET_SLOTS_SIZE,
   BUCKET_TAGS_SIZE,
   CACHE_ENTRIES,
+  CONNECTION_ORIGIN,
+  CONNECTION_STRIDE,
   COUNTERS,
+  CUCKOO_BUCKET,
+  CUCKOO_BUCKETS,
+  CUCKOO_SLOTS,
+  CuckooMap,
+  EVENT_RING_STRIDE,
   FLOW_COUNTERS_STRIDE,
   FLOW_STRIDE,
   FRAME_RECORD,
@@ -27,9 +35,14 @@ import {
   MAX_THREADS,
   METER_STRIDE,
   METERS,
+  MPSC_STRIDE,
+  MPSC_STUB,
+  MpscQueue,
+  Origin,
   POOL_BLOCKS,
   POOL_CACHE,
   POOL_CACHE_STRIDE,
+  POOL_CONNECTIONS,
   POOL_FLOWS,
   POOL_FRAMES,
   POOL_LARGE_FRAMES,
@@ -41,12 +54,19 @@ import {
   QUEUE_SIZE,
   RING_STRIDE,
   SEARCH_STRIDE,
+  SHARD_MAP,
+  SHARDS,
   STAGES_STRIDE,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
   THREAD_STRIDE,
+  TIMEOUT_COUNT,
+  TIMEOUT_POLICIES,
   TRANSMIT_STRIDE,
+  WHEEL_LINK_STRIDE,
+  WHEEL_SIZE,
+  ZONES,
 } from './generated/layout.ts';
 
 /** How many of each record the arena has. All are fixed at start. */
@@ -62,6 +82,8 @@ export interface ArenaLimits {
   frames: number;
   /** Frames of 66 KiB, for whole segments. */
   largeFrames: number;
+  /** Tracked at a time. */
+  connections: number;
 }
 
 export interface Region {
@@ -87,6 +109,7 @@ type RegionName = keyof typeof ArenaMap & string;
 /** The regions in order, each `records` × `recordBytes`, aligned. */
 function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   const { threads, ports, queues, flows, frames, largeFrames } = limits;
+  const connections = connectionRecords(limits);
   const regions: Region[] = [];
   let at = ARENA_REGIONS;
   const region = (name: RegionName, records: number, recordBytes: number, align = LINE) => {
@@ -114,10 +137,20 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('searches', threads, SEARCH_STRIDE);
   region('hashSalts', HASH_SALTS, 4);
   region('pools', POOLS, POOL_STRIDE);
-  region('poolStacks', frames + largeFrames + 2 * flows, 4);
+  region('poolStacks', frames + largeFrames + 2 * flows + connections, 4);
   region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
   region('frameRecords', frames + largeFrames, FRAME_RECORD);
   region('stages', threads, STAGES_STRIDE);
+  region('eventRings', threads, EVENT_RING_STRIDE);
+  region('connections', connections, CONNECTION_STRIDE);
+  region('connectionShards', connections && SHARDS, shardStride(limits));
+  region('wheelLinks', connections, WHEEL_LINK_STRIDE);
+  region('wheel', 1, WHEEL_SIZE);
+  region('filings', 1, MPSC_STRIDE);
+  region('admission', 1, ADMISSION_SIZE);
+  region('zoneCounts', ZONES, 8);
+  region('zoneLimits', ZONES, 4);
+  region('timeouts', TIMEOUT_POLICIES * TIMEOUT_COUNT, 8);
   region('queues', queues, QUEUE_SIZE, PAGE);
   region('frames', frames, FRAME_SIZE, PAGE);
   region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
@@ -126,6 +159,17 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
 
 function bucketCount(flows: number): number {
   return Math.ceil(flows / BUCKET_FLOWS);
+}
+
+/** What threads keep at hand does not count against the limit of connections. */
+function connectionRecords({ threads, connections }: ArenaLimits): number {
+  return connections && connections + POOL_CACHE * threads;
+}
+
+/** Three quarters of a shard's slots are used when there are as many connections as may be, with two entries each. */
+function shardStride({ connections }: ArenaLimits): number {
+  const buckets = (2 * connections) / SHARDS / CUCKOO_SLOTS / 0.75;
+  return SHARD_MAP + CUCKOO_BUCKETS + CUCKOO_BUCKET * 2 ** Math.max(1, Math.ceil(Math.log2(buckets)));
 }
 
 /**
@@ -154,11 +198,14 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('flowCount', limits.flows);
   set('bucketCount', bucketCount(limits.flows));
   set('frameCount', limits.frames);
+  set('connectionLimit', limits.connections);
+  set('shardStride', shardStride(limits));
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
   fillSalts(arena, u32, hashSeed);
   fillPools(arena, u32);
   fillFrames(arena, u32);
+  if (limits.connections > 0) fillConnections(arena, u32);
   return arena;
 }
 
@@ -199,6 +246,7 @@ function fillPools(arena: Arena, u32: Uint32Array): void {
     [POOL_LARGE_FRAMES, largeFrames],
     [POOL_FLOWS, flows],
     [POOL_BLOCKS, flows],
+    [POOL_CONNECTIONS, connectionRecords(arena.limits)],
   ];
   let stack = regionAddress(arena, 'poolStacks');
   for (const [pool, size] of sizes) {
@@ -224,4 +272,19 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   const { frames, largeFrames } = arena.limits;
   fill(0, frames, regionAddress(arena, 'frames'), FRAME_SIZE);
   fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
+}
+
+/** Empty shards, and an empty queue of connections to look at. */
+function fillConnections(arena: Arena, u32: Uint32Array): void {
+  const shards = regionAddress(arena, 'connectionShards');
+  const stride = shardStride(arena.limits);
+  const buckets = (stride - SHARD_MAP - CUCKOO_BUCKETS) / CUCKOO_BUCKET;
+  for (let i = 0; i < SHARDS; i++) {
+    u32[(shards + i * stride + SHARD_MAP + CuckooMap.mask) >> 2] = buckets - 1;
+  }
+  const queue = regionAddress(arena, 'filings');
+  u32[(queue + MpscQueue.last) >> 2] = MPSC_STUB;
+  u32[(queue + MpscQueue.first) >> 2] = MPSC_STUB;
+  u32[(queue + MpscQueue.links) >> 2] = regionAddress(arena, 'connections') + CONNECTION_ORIGIN + Origin.next;
+  u32[(queue + MpscQueue.stride) >> 2] = CONNECTION_STRIDE;
 }

@@ -17,8 +17,13 @@ import {
   BATCH_STRIDE,
   BODY_KEY,
   BODY_STRIDE,
+  CONNECTION_STRIDE,
   COUNT_SLEEPS,
   COUNT_WAKE_UPS,
+  ConnectionPage,
+  EVENT_CONNECTION,
+  EVENT_STRIDE,
+  FILTER_SIZE,
   FLOW_KEY,
   FLOW_KEY_SIZE,
   FLOW_STRIDE,
@@ -27,8 +32,10 @@ import {
   Frame,
   HALTED,
   KEY_SIZE,
+  Key,
   MAIL_HALT,
   MAIL_MESSAGE,
+  PAGE_RECORDS,
   PORT_COUNTERS_STRIDE,
   PORT_STRIDE,
   PortCounters,
@@ -69,6 +76,20 @@ interface Exports {
   takeFrame(bytes: number): number;
   giveFrame(frame: number): void;
   lookUpUncached(keys: number, n: number): void;
+  listConnections(from: number, budget: number, filter: number, page: number): number;
+  flushConnections(from: number, budget: number, filter: number, page: number): number;
+  passes(connection: number, filter: number): boolean;
+  watchEvents(watch: boolean): void;
+  nextEvent(): number;
+  endEvent(): void;
+  takeLostEvents(): number;
+  defaultLimit(): number;
+  zoneLimit(zone: number): number;
+  zoneCount(zone: number): number;
+  nextLimitedZone(from: number): number;
+  setDefaultLimit(limit: number): void;
+  setZoneLimit(zone: number, limit: number): void;
+  deleteZoneLimit(zone: number): void;
   takeMisses(): number;
   puntCount(): number;
   parsePunt(punt: number): boolean;
@@ -80,10 +101,20 @@ interface Exports {
   replace(flow: number, program: number): number;
   remove(flow: number): void;
   removeAll(): void;
+  parseBatch(n: number): void;
+  trackBatch(n: number, zone: number, flags: number): void;
+  setSourceRange(first: number, last: number): void;
+  sweep(budget: number): number;
   reclaim(): void;
   releaseLocks(): number;
   reclaimFlows(): number;
   reclaimFrames(): number;
+  reclaimConnections(): number;
+  file(connection: number): void;
+  sweepDueMs(): number;
+  connectionCount(): number;
+  setTimeoutOf(policy: number, which: number, ms: number): void;
+  timeoutOf(policy: number, which: number): number;
   settle(copies: boolean): number;
   reset(): void;
   hostPrepare(port: number, cut: boolean): number;
@@ -245,6 +276,11 @@ export class Datapath {
     this.u32[(this.#batch + BATCH_FRAMES + 4 * slot) >> 2] = frame;
   }
 
+  /** Makes frames that have been received before this thread's batch again. */
+  batchAgain(frames: Uint32Array): void {
+    this.u32.set(frames, (this.#batch + BATCH_FRAMES) >> 2);
+  }
+
   /** Counts a frame that could not be received: at the port only, as it never came in. */
   refuse(port: number): void {
     this.u64[(this.#portCounters + port * PORT_COUNTERS_STRIDE + PortCounters.rxErrors) >> 3]!++;
@@ -393,6 +429,11 @@ export class Datapath {
     return this.u8.subarray(at, at + KEY_SIZE);
   }
 
+  /** What tracking has told of frame `i` of this thread's batch: bits of ct_state. */
+  ctState(i: number): number {
+    return this.u8[this.frameAt(this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!) + Key.ctState]!;
+  }
+
   /** Bytes of frame `i` of this thread's batch. */
   lengthInBatch(i: number): number {
     const frame = this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!;
@@ -430,6 +471,48 @@ export class Datapath {
     }
     this.u32.set(program, (this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >> 2);
   }
+
+  // Connections
+
+  /**
+   * Records of the connections that pass `filter`, of up to `budget` numbers from `from` on, good until the next
+   * call; and where to go on, or NONE.
+   */
+  listConnections(from: number, budget: number, filter: Uint8Array): { records: Uint8Array; next: number } {
+    const [at, page] = this.#putFilter(filter);
+    const next = this.exports.listConnections(from, budget, at, page) >>> 0;
+    const count = this.u32[(page + ConnectionPage.count) >> 2]!;
+    const first = page + PAGE_RECORDS;
+    return { records: this.u8.subarray(first, first + count * CONNECTION_STRIDE), next };
+  }
+
+  /** Removes them instead. */
+  flushConnections(from: number, budget: number, filter: Uint8Array): { count: number; next: number } {
+    const [at, page] = this.#putFilter(filter);
+    const next = this.exports.flushConnections(from, budget, at, page) >>> 0;
+    return { count: this.u32[(page + ConnectionPage.count) >> 2]!, next };
+  }
+
+  /** The event of a connection that happened first, until `exports.endEvent`; undefined: none waits. */
+  nextEvent(): Uint8Array | undefined {
+    const at = this.exports.nextEvent();
+    return at === 0 ? undefined : this.u8.subarray(at, at + EVENT_STRIDE);
+  }
+
+  /** Whether the connection of an event passes `filter`. */
+  passes(event: Uint8Array, filter: Uint8Array): boolean {
+    const [at] = this.#putFilter(filter);
+    return Boolean(this.exports.passes(event.byteOffset + EVENT_CONNECTION, at));
+  }
+
+  /** Where the module finds a filter, and puts what passes it. */
+  #putFilter(filter: Uint8Array): [filter: number, page: number] {
+    const scratch = this.#batch + BATCH_SCRATCH;
+    this.u8.set(filter, scratch);
+    return [scratch, scratch + FILTER_SIZE];
+  }
+
+  // Flows
 
   /** A copy of a flow's key, masked. */
   flowKey(flow: number): Uint8Array {

@@ -118,6 +118,19 @@ export interface MirrorRow {
   output: string;
 }
 
+/** How many connections there may be in a zone. */
+export interface LimitRow {
+  /** `default`: what zones have that have no limit of their own. */
+  zone: number | 'default';
+  /** null: none. */
+  limit: number | null;
+  /** Connections that count; null: each zone counts its own. */
+  count: number | null;
+}
+
+export const LIMIT_ACTIONS = ['set', 'del'] as const;
+export type LimitAction = (typeof LIMIT_ACTIONS)[number];
+
 /** What `show` can list, and the rows it lists. */
 export interface Shown {
   ports: PortRow;
@@ -128,6 +141,7 @@ export interface Shown {
   memory: MemoryRow;
   macs: MacRow;
   mirrors: MirrorRow;
+  limits: LimitRow;
 }
 
 export const SHOWN = [
@@ -139,6 +153,7 @@ export const SHOWN = [
   'memory',
   'macs',
   'mirrors',
+  'limits',
 ] as const;
 
 /** What `heddle flows`, `groups` and `meters` can ask for. */
@@ -210,6 +225,70 @@ export type SwitchEvent = PacketInEvent | SampleEvent | FlowRemovedEvent;
 /** What happened since a monitor last looked, and how many events it had no room for. */
 export interface Watched {
   events: SwitchEvent[];
+  lost: number;
+}
+
+/** What names the packets of one direction of a connection, as they come in. ICMP has no ports. */
+export interface ConnectionTuple {
+  src: string;
+  dst: string;
+  sport?: number;
+  dport?: number;
+  id?: number;
+  type?: number;
+  code?: number;
+  packets: number;
+  bytes: number;
+}
+
+/** A tracked connection. */
+export interface ConnectionRow {
+  /** IP protocol number. */
+  protocol: number;
+  original: ConnectionTuple;
+  reply: ConnectionTuple;
+  zone: number;
+  mark: number;
+  /** In hex. */
+  labels: string;
+  /** Of TCP: one for both ends, as Open vSwitch shows it; and those of the ends. */
+  state?: string;
+  originalState?: string;
+  replyState?: string;
+  /** Whether a packet of the reply was seen. */
+  replied: boolean;
+  snat: boolean;
+  dnat: boolean;
+  expiresSeconds: number;
+  ageSeconds: number;
+}
+
+/** Some connections, and where to go on; no `next`: that was all. */
+export interface ConnectionPage {
+  rows: ConnectionRow[];
+  next?: number;
+}
+
+/** How many connections were removed; `next` the same. */
+export interface FlushPage {
+  count: number;
+  next?: number;
+}
+
+/** Something that happened to a connection. */
+export interface ConnectionEvent {
+  kind: 'new' | 'update' | 'destroy';
+  /** Why it is no more. */
+  reason?: string;
+  /** Switch clock. */
+  atMs: number;
+  /** As it was then. */
+  connection: ConnectionRow;
+}
+
+/** What happened since a watcher last looked, and how many events there was no room for. */
+export interface WatchedConnections {
+  events: ConnectionEvent[];
   lost: number;
 }
 
@@ -294,6 +373,17 @@ export interface SwitchControl {
   removeMirror(name: string): Promise<void>;
   /** What happens from now on; yields every now and then also when nothing has. */
   watch(): AsyncIterable<Watched>;
+  /**
+   * Connections that pass a filter (`heddle show connections --help` has its words), some at a time: from number
+   * `from` on, 0 at first, then what the page before says.
+   */
+  connections(filter: readonly string[], from: number): Promise<ConnectionPage>;
+  /** Removes them instead, some at a time as well. */
+  flushConnections(filter: readonly string[], from: number): Promise<FlushPage>;
+  /** Sets or deletes limits of zones (src/table/zone-limits.ts). Returns lines for people; throws when wrong. */
+  limits(action: LimitAction, text: string): Promise<string[]>;
+  /** What happens from now on to those that pass a filter; yields as `watch` does. */
+  watchConnections(filter: readonly string[]): AsyncIterable<WatchedConnections>;
   summary(): Summary;
   /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
   kill(thread: number): Promise<string[]>;

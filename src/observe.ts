@@ -15,6 +15,11 @@ import {
   COUNT_CLASSIFIER_HITS,
   COUNT_COPIED,
   COUNT_COPIES_FORWARDED,
+  COUNT_CT_CHECKSUM,
+  COUNT_CT_IPV4_CHECKSUM,
+  COUNT_CT_TCP_FLAGS,
+  COUNT_CT_TCP_SEQUENCE,
+  COUNT_CT_TCP_UNCHECKED,
   COUNT_FORWARDED,
   COUNT_JOINED,
   COUNT_RECEIVED,
@@ -73,6 +78,11 @@ const NAMED: Record<string, number> = {
   segmented: COUNT_SEGMENTED,
   joined: COUNT_JOINED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
+  ctIpv4Checksum: COUNT_CT_IPV4_CHECKSUM,
+  ctChecksum: COUNT_CT_CHECKSUM,
+  ctTcpFlags: COUNT_CT_TCP_FLAGS,
+  ctTcpSequence: COUNT_CT_TCP_SEQUENCE,
+  ctTcpUnchecked: COUNT_CT_TCP_UNCHECKED,
 };
 
 /** What a thread, or all of them, have counted. */
@@ -94,6 +104,13 @@ export interface Totals {
   segmented: number;
   joined: number;
   checksumsCompleted: number;
+  /** Packets that connection tracking calls invalid: for the checksum of the IPv4 header, or of the transport. */
+  ctIpv4Checksum: number;
+  ctChecksum: number;
+  /** For TCP flags that no stack sends, or sequence numbers that do not fit; and those let pass all the same. */
+  ctTcpFlags: number;
+  ctTcpSequence: number;
+  ctTcpUnchecked: number;
   /** By reason, only those that occurred. */
   dropped: Record<string, number>;
   copiesDropped: Record<string, number>;

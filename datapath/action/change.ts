@@ -5,8 +5,20 @@ import { popMpls, pushMpls } from '../packet/mpls';
 import { setWord } from '../packet/rewrite';
 import { popVlan, pushVlan } from '../packet/vlan';
 import { drop } from '../transmit';
+import { clearCt, ct } from './ct';
 import { passesMeter } from './meter';
-import { OP_METER, OP_POP_MPLS, OP_POP_VLAN, OP_PUSH_MPLS, OP_PUSH_VLAN, OP_SET } from './opcode';
+import {
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
+  OP_METER,
+  OP_POP_MPLS,
+  OP_POP_VLAN,
+  OP_PUSH_MPLS,
+  OP_PUSH_VLAN,
+  OP_SET,
+} from './opcode';
 
 /** Does the operation at `pc` to frame `number`. Where it goes on; 0: the frame was dropped. */
 export function change(number: u32, pc: usize): usize {
@@ -27,6 +39,13 @@ export function change(number: u32, pc: usize): usize {
       return pc + 8;
     case OP_METER:
       return passesMeter(load<u32>(pc + 4), frame) ? pc + 8 : end(number, DROP_METER);
+    case OP_CT:
+    case OP_CT_LABEL:
+    case OP_CT_NAT:
+      return ct(number, pc);
+    case OP_CT_CLEAR:
+      clearCt(number);
+      return pc + 4;
     default:
       return unreachable();
   }

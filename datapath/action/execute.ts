@@ -16,6 +16,10 @@ import { change } from './change';
 import {
   OP_CLONE,
   OP_CONTROLLER,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
   OP_DROP,
   OP_END,
   OP_METER,
@@ -46,7 +50,11 @@ const CHANGES: u32 =
   (1 << OP_POP_VLAN) |
   (1 << OP_PUSH_MPLS) |
   (1 << OP_POP_MPLS) |
-  (1 << OP_METER);
+  (1 << OP_METER) |
+  (1 << OP_CT) |
+  (1 << OP_CT_LABEL) |
+  (1 << OP_CT_NAT) |
+  (1 << OP_CT_CLEAR);
 
 /**
  * Runs the program at `pc` on frame `number`, which is then gone: queued, on its way round, or dropped. `key` is

@@ -19,6 +19,14 @@
  *     OP_TALLY        tally                    counts the packet and its bytes there
  *     OP_CONTROLLER   punt                     to the handler, which knows what the number means
  *     OP_RECIRCULATE  recirculation            the packet is parsed and looked up again, under this number of 16 bits
+ *     OP_CT           flags, zone, mark, mark mask, policy
+ *                                              tracks the packet in a zone; CT_COMMIT: makes a connection of it, with
+ *                                              the timeouts of a policy, and sets bits of its mark
+ *     OP_CT_LABEL     value (4), mask (4)      for the next OP_CT: sets bits of the label, words as in the key
+ *     OP_CT_NAT       flags, first address (4), last address (4), first port | last port << 16
+ *                                              for the next OP_CT: how a new connection is to be translated; addresses
+ *                                              in network order, an IPv4 address in the first word; ports in host order
+ *     OP_CT_CLEAR                              the packet is as if it had not been tracked
  *
  * OP_SET names the place by the flow key: the packet's header behind those key bytes gets
  * `old & ~mask | value`, and every checksum over it is kept right. The key itself does not change.
@@ -43,6 +51,26 @@ export const OP_SELECT: u32 = 13;
 export const OP_TALLY: u32 = 14;
 export const OP_CONTROLLER: u32 = 15;
 export const OP_RECIRCULATE: u32 = 16;
+export const OP_CT: u32 = 17;
+export const OP_CT_LABEL: u32 = 18;
+export const OP_CT_NAT: u32 = 19;
+export const OP_CT_CLEAR: u32 = 20;
+
+/** Flags of OP_CT. */
+export const CT_COMMIT: u32 = 1;
+export const CT_FORCE: u32 = 2; // a reply begins a connection of its own, in place of the one that it answers
+export const CT_NAT: u32 = 4; // the packet is translated as its connection says
+
+// Flags of OP_CT_NAT. What is given another:
+export const NAT_SOURCE: u32 = 1; // this or the next
+export const NAT_DESTINATION: u32 = 2;
+// How the address, and a port of the range, are picked:
+export const NAT_PERSISTENT: u32 = 4; // by the client's address alone: for all it does, also after a restart
+export const NAT_HASH: u32 = 8; // by a hash of the connection: so it is too without this and the next
+export const NAT_RANDOM: u32 = 16; // at random
+// What the operands give:
+export const NAT_HAS_ADDRESS: u32 = 32; // else the packet's own
+export const NAT_HAS_PORTS: u32 = 64;
 
 /** Words that one program may have, all OP_ENDs included: an output to every port and some rewriting. */
 export const PROGRAM_WORDS: u32 = 1024;
@@ -58,9 +86,16 @@ export function operationWords(operation: u32): u32 {
     case OP_PUSH_MPLS:
     case OP_SELECT:
       return 3;
+    case OP_CT:
+      return 6;
+    case OP_CT_LABEL:
+      return 9;
+    case OP_CT_NAT:
+      return 11;
     case OP_END:
     case OP_POP_VLAN:
     case OP_CLONE:
+    case OP_CT_CLEAR:
       return 1;
     default:
       return 2;

@@ -10,10 +10,13 @@ import { METERS } from './meter';
 import {
   MAX_NESTING,
   OP_CLONE,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
   OP_END,
   OP_METER,
   OP_NEXT,
-  OP_RECIRCULATE,
   OP_SAMPLE,
   OP_SELECT,
   OP_TALLY,
@@ -89,9 +92,11 @@ function endOfSound(pc: usize, end: usize, nesting: u32): usize {
 
 /** The end of a sound operation's own words; 0: it is not sound. */
 function endOfOperation(pc: usize, operation: u32, end: usize): usize {
-  if (operation > OP_RECIRCULATE || operation == OP_NEXT) return 0;
+  if (operation > OP_CT_CLEAR || operation == OP_NEXT) return 0;
   const next = pc + ((<usize>operationWords(operation)) << 2);
   if (next > end) return 0;
+  if (operation == OP_CT) return load<u32>(pc + 8) <= 0xffff ? next : 0;
+  if (operation == OP_CT_LABEL || operation == OP_CT_NAT) return leadsToCt(next, end) ? next : 0;
   if (operation == OP_METER) return load<u32>(pc + 4) < METERS ? next : 0;
   if (operation == OP_TALLY) return load<u32>(pc + 4) < TALLIES ? next : 0;
   if (operation != OP_SELECT) return next;
@@ -99,4 +104,9 @@ function endOfOperation(pc: usize, operation: u32, end: usize): usize {
   if (n > <u32>(end - next) >>> 3) return 0;
   for (let i: u32 = 0; i < n; i++) if (load<u32>(next + ((<usize>i) << 3) + 4) == NONE) return 0;
   return next + ((<usize>n) << 3);
+}
+
+/** Whether an OP_CT follows at `pc`, perhaps behind more of what is for it. */
+function leadsToCt(pc: usize, end: usize): bool {
+  return pc < end && load<u32>(pc) >= OP_CT && load<u32>(pc) <= OP_CT_NAT;
 }

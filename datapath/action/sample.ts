@@ -10,7 +10,7 @@ export function isSampled(probability: u32): bool {
  * The next of this thread's random numbers, 1 to 2³²-1, each of which comes once in a period: 32-bit xorshift
  * (Marsaglia 2003).
  */
-function draw(): u32 {
+export function draw(): u32 {
   let x = self.random;
   x ^= x << 13;
   x ^= x >>> 17;

@@ -53,7 +53,7 @@ function hashConnection(key: Key, basis: u32): u64 {
 }
 
 /** The finaliser of SplitMix64 (Steele, Lea and Flood 2014). */
-function mix(hash: u64, word: u64): u64 {
+export function mix(hash: u64, word: u64): u64 {
   let x = (hash ^ word) + 0x9e3779b97f4a7c15;
   x = (x ^ (x >>> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >>> 27)) * 0x94d049bb133111eb;

@@ -40,8 +40,18 @@ export class ArenaMap {
   frameRecords: usize;
   queues: usize;
   stages: usize;
+  eventRings: usize;
   frames: usize;
   largeFrames: usize;
+  connections: usize;
+  connectionShards: usize;
+  wheelLinks: usize;
+  wheel: usize;
+  filings: usize;
+  admission: usize;
+  zoneCounts: usize;
+  zoneLimits: usize;
+  timeouts: usize;
 
   // How many. Written once, before any thread attaches.
   threadCount: u32;
@@ -50,12 +60,17 @@ export class ArenaMap {
   flowCount: u32;
   bucketCount: u32;
   frameCount: u32;
+  connectionLimit: u32; // so many connections at most; there are more records (pool.ts)
+  shardStride: u32; // bytes of a shard of the connections' table
 
   classifierLock: u32; // lock.ts
   subtableCount: u32; // written under the lock, read by all with atomic loads
 
   // Moved on by any reclaimer with a compare-and-exchange; read by all with atomic loads (epoch.ts).
   epoch: u32;
+
+  connectionFlags: u32; // CONNECTIONS_…; written by the control side, read by all with atomic loads
+  eventsWanted: u32; // written by the handler; read by all with atomic loads (conntrack/events.ts)
 }
 
 export const ARENA_MAP: usize = 0x10000;

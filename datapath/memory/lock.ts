@@ -10,6 +10,11 @@ export function acquire(lock: usize, thread: u32): void {
   }
 }
 
+/** Takes a lock if it is free, and does not wait for it; whether it did. */
+export function tryAcquire(lock: usize, thread: u32): bool {
+  return atomic.cmpxchg<u32>(lock, 0, thread + 1) == 0;
+}
+
 /** Called by the holder alone; the explorer's build checks that. */
 export function release(lock: usize): void {
   assert(load<u32>(lock) == self.number + 1, 'a lock is released by who does not hold it');

@@ -42,20 +42,20 @@ export const MPSC_STRIDE: u32 = 128;
 
 // What a link names: nothing, the stub, or a number + 2.
 const NOTHING: u32 = 0;
-const STUB: u32 = 1;
+export const MPSC_STUB: u32 = 1; // also what both ends of an empty queue are
 const FIRST_ID: u32 = 2;
 
 /** Makes an empty queue of records whose links are `stride` bytes apart, record 0's at `links`. */
 export function format(queue: MpscQueue, links: usize, stride: u32): void {
-  queue.last = STUB;
-  queue.first = STUB;
+  queue.last = MPSC_STUB;
+  queue.first = MPSC_STUB;
   queue.stubNext = NOTHING;
   queue.links = links;
   queue.stride = stride;
 }
 
 function linkOf(queue: MpscQueue, id: u32): usize {
-  if (id == STUB) return changetype<usize>(queue) + offsetof<MpscQueue>('stubNext');
+  if (id == MPSC_STUB) return changetype<usize>(queue) + offsetof<MpscQueue>('stubNext');
   return queue.links + <usize>((id - FIRST_ID) * queue.stride);
 }
 
@@ -77,7 +77,7 @@ export function push(queue: MpscQueue, number: u32): void {
 export function pop(queue: MpscQueue): u32 {
   let id = queue.first;
   let next = atomic.load<u32>(linkOf(queue, id));
-  if (id == STUB) {
+  if (id == MPSC_STUB) {
     if (next == NOTHING) return NONE;
     queue.first = next;
     id = next;
@@ -86,10 +86,15 @@ export function pop(queue: MpscQueue): u32 {
   if (next == NOTHING) {
     // It looks like the last. If it is, the stub goes behind it, so that its link is free with it.
     if (atomic.load<u32>(changetype<usize>(queue) + offsetof<MpscQueue>('last')) != id) return NONE;
-    pushId(queue, STUB);
+    pushId(queue, MPSC_STUB);
     next = atomic.load<u32>(linkOf(queue, id));
     if (next == NOTHING) return NONE;
   }
   queue.first = next;
   return id - FIRST_ID;
+}
+
+/** Whether there is nothing to take. Consumer only. */
+export function isEmpty(queue: MpscQueue): bool {
+  return queue.first == MPSC_STUB && atomic.load<u32>(linkOf(queue, MPSC_STUB)) == NOTHING;
 }

@@ -37,7 +37,8 @@ export const POOL_FRAMES: u32 = 0;
 export const POOL_LARGE_FRAMES: u32 = 1;
 export const POOL_FLOWS: u32 = 2;
 export const POOL_BLOCKS: u32 = 3;
-export const POOLS: u32 = 4;
+export const POOL_CONNECTIONS: u32 = 4;
+export const POOLS: u32 = 5;
 
 export const POOL_STRIDE: u32 = 64;
 export const POOL_CACHE: u32 = 128;
@@ -96,6 +97,11 @@ function spill(thread: u32, pool: u32, cache: PoolCache): void {
 /** How many numbers `pool` has. */
 export function poolSize(pool: u32): u32 {
   return poolAt(pool).numbers;
+}
+
+/** No number from this one on has ever been taken: the lowest are handed out first. */
+export function everTaken(pool: u32): u32 {
+  return poolAt(pool).numbers - poolAt(pool).least;
 }
 
 /** Releases the pool's lock if `thread`, which is dead, holds it; whether it did. */

@@ -1,5 +1,6 @@
 /**
- * A frame: one packet in one buffer, and what is known of it. One cache line beside the buffer.
+ * A frame: one packet in one buffer, and what is known of it. Two cache lines beside the buffer, of which packets
+ * that no connection tracking sees touch the first.
  *
  *     buffer   ├──── headroom ────┤ Ethernet │ IP │ … ├── tailroom ──┤
  *              base               data                data + length
@@ -52,13 +53,16 @@ export class Frame {
   recirculation: u32; // when it has gone round: its key's
   punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
   puntLength: u32; // FRAME_PUNT: its length before it was cut short
+  connection: u32; // FRAME_TRACKED: number + 1 of the one that heard of it last; 0: none
+  generation: u32; // and that one's
+  // the second line: FRAME_TRACKED: what tracking tells of it (conntrack/state.ts)
 }
 
 export const HELD_BY_NOBODY: u16 = 0; // free
 export const HELD_BY_RING: u16 = 1;
 export const HELD_BY_THREAD: u16 = 0x100; // + number of the thread
 
-export const FRAME_RECORD: u32 = 64;
+export const FRAME_RECORD: u32 = 128;
 export const FRAME_SIZE: u32 = 2048;
 export const FRAME_HEADROOM: u32 = 256;
 export const LARGE_FRAME_SIZE: u32 = 67584; // headroom, 64 KiB and a little
@@ -67,6 +71,7 @@ export const MAX_LENGTH: u32 = 65550; // what any port may carry: 64 KiB of IP b
 export const FRAME_COPY: u32 = 1; // made for a further output; counted apart
 export const FRAME_PIECE: u32 = 2; // cut from a frame that is counted already
 export const FRAME_PUNT: u32 = 4; // for the controller
+export const FRAME_TRACKED: u32 = 8; // it has been through connection tracking
 
 // What stands behind the tags and has been read; 0: nothing.
 export const NETWORK_ARP: u8 = 1;
@@ -169,6 +174,13 @@ export function copyHeaders(frame: Frame, from: Frame): void {
   store<u64>(changetype<usize>(frame), found, offsetof<Frame>('l3'));
 }
 
+/** What tracking told of `from` is told of `frame` as well. */
+function copyTracking(frame: Frame, from: Frame): void {
+  frame.connection = from.connection;
+  frame.generation = from.generation;
+  memory.copy(changetype<usize>(frame) + 64, changetype<usize>(from) + 64, 64);
+}
+
 /** A frame with the same bytes and offloads and room for `room` bytes; NONE when there is no free one. */
 export function duplicate(frame: Frame, room: u32): u32 {
   const number = takeFrame(room);
@@ -186,6 +198,7 @@ export function duplicate(frame: Frame, room: u32): u32 {
   copy.segmentSize = frame.segmentSize;
   copy.rounds = frame.rounds;
   copy.recirculation = frame.recirculation;
+  if (frame.flags & FRAME_TRACKED) copyTracking(copy, frame);
   return number;
 }
 

@@ -37,8 +37,8 @@ import { updatePseudoHeader } from './transport-checksum';
 
 /** §4.1 has an order for six, each once but for one that comes twice. */
 const MOST_EXTENSIONS: u32 = 8;
-const LEAST_EXTENSION: u32 = 8;
-const FRAGMENT_OFFSET: u32 = 0xfff8;
+export const LEAST_EXTENSION: u32 = 8;
+export const IPV6_FRAGMENT_OFFSET: u32 = 0xfff8;
 const MORE_FRAGMENTS: u32 = 1;
 
 /** Twenty bits of the first word, as loaded. */
@@ -51,7 +51,7 @@ const EXTENSIONS: u64 =
   (1 << (<u64>PROTO_AH)) |
   (1 << (<u64>PROTO_DESTINATION));
 
-function isExtension(next: u8): bool {
+export function isExtension(next: u8): bool {
   return next < 64 && ((EXTENSIONS >>> <u64>next) & 1) != 0;
 }
 
@@ -88,12 +88,12 @@ function parseExtensions(frame: Frame, key: Key, next: u8, room: u32): u32 {
     const length = extensionLength(next, header);
     if (length > room) return DROP_IPV6_EXTENSION_TRUNCATED;
     if (next == PROTO_FRAGMENT) {
-      const fragment = be16(header + 2) & (FRAGMENT_OFFSET | MORE_FRAGMENTS);
+      const fragment = be16(header + 2) & (IPV6_FRAGMENT_OFFSET | MORE_FRAGMENTS);
       if (fragment != 0) {
         frame.shape |= SHAPE_FRAGMENT;
         key.nwFrag = FRAGMENT_FIRST;
       }
-      if (fragment & FRAGMENT_OFFSET) {
+      if (fragment & IPV6_FRAGMENT_OFFSET) {
         key.nwFrag = FRAGMENT_LATER;
         key.nwProto = PROTO_FRAGMENT;
         return PARSED;
@@ -110,7 +110,8 @@ function parseExtensions(frame: Frame, key: Key, next: u8, room: u32): u32 {
   return parseTransport(frame, key, next, PROTO_ICMPV6, header, room);
 }
 
-function extensionLength(kind: u8, header: usize): u32 {
+/** Bytes of the extension header at `header`, which is a `kind`. */
+export function extensionLength(kind: u8, header: usize): u32 {
   if (kind == PROTO_FRAGMENT) return LEAST_EXTENSION;
   const units = <u32>load<u8>(header, 1);
   return LEAST_EXTENSION + (kind == PROTO_AH ? units << 2 : units << 3);

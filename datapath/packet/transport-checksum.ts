@@ -84,6 +84,11 @@ export function setCovered(frame: Frame, at: usize, value: u32, mask: u32): void
   }
 }
 
+/** Words that the sum covers, and whose own was `before`, have the sum `after` now. Not for SCTP. */
+export function updateCovered(frame: Frame, before: u32, after: u32): void {
+  if (before != after && !isPartial(frame)) updateSum(frame, before, after);
+}
+
 /** An address became `after`: so does every transport checksum with a pseudo-header. */
 export function updatePseudoHeader(frame: Frame, before: u32, after: u32): void {
   const transport = frame.transport;

@@ -76,7 +76,15 @@ class Rig {
     this.#subtables = subtables;
     this.#flows = flows;
     const frames = (BATCHES * BATCH * KEY_SIZE) / FRAME_SIZE; // which have no packets here
-    const limits = { threads: 2, ports: 2, queues: 1, flows: Math.max(flows, 512), frames, largeFrames: 0 };
+    const limits = {
+      threads: 2,
+      ports: 2,
+      queues: 1,
+      flows: Math.max(flows, 512),
+      frames,
+      largeFrames: 0,
+      connections: 0,
+    };
     this.#arena = createArena(loadModule(), limits, 1);
     this.#datapath = new Datapath(this.#arena, 0);
     this.#keys = regionAddress(this.#arena, 'frames');

@@ -3,8 +3,6 @@
  * frames come round again; the flows are those that the handler installs for rules of a table, one for each
  * destination, and all threads look them up in the one classifier.
  */
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import {
   type Arena,
   createArena,
@@ -20,6 +18,7 @@ import {
 } from '../datapath.ts';
 import { Forwarder } from '../thread/forwarder.ts';
 import { Handler } from '../upcall/handler.ts';
+import { Crew } from './crew.ts';
 import { MemoryPort } from './memory-port.ts';
 
 export interface ForwardOptions {
@@ -46,18 +45,16 @@ export interface WorkerData {
   thread: number;
   /** Arena address of its port's area. */
   area: number;
-  /** How many workers have arrived at any barrier so far. */
-  arrived: Int32Array;
 }
 export interface MeasureRequest {
-  /** `arrived` when all have come. */
-  barrier: number;
   forMs: number;
 }
 export interface MeasureReply {
   packets: number;
   elapsedMs: number;
 }
+
+type ForwardCrew = Crew<WorkerData, MeasureRequest, MeasureReply>;
 
 /** Distinct frames of each thread, and so the most flows. */
 export const FRAMES = 4096;
@@ -76,17 +73,18 @@ export async function benchForward(
   const { arena, areas } = prepare(options);
   const observer = new Observer(arena);
   const { upcalls } = observer.totals();
-  const bench = new Workers(arena, areas);
+  const data = areas.map((area, thread) => ({ arena, thread, area }));
+  const crew: ForwardCrew = new Crew(new URL('./forward-worker.js', import.meta.url), data);
   const counts = [...new Set([1, options.threads])];
   try {
-    for (const threads of counts) await bench.measure(threads, WARM_UP_MS);
+    for (const threads of counts) await measure(crew, threads, WARM_UP_MS);
     for (let round = 0; round < options.rounds; round++) {
       const measured: Measured[] = [];
-      for (const threads of counts) measured.push(await bench.measure(threads, options.seconds * 1000));
+      for (const threads of counts) measured.push(await measure(crew, threads, options.seconds * 1000));
       await each(measured);
     }
   } finally {
-    await bench.end();
+    await crew.end();
   }
   const after = observer.totals();
   const dropped = JSON.stringify(after.dropped);
@@ -94,37 +92,12 @@ export async function benchForward(
   if (after.upcalls !== upcalls) throw new Error('found packets without a flow, expected all to have one');
 }
 
-class Workers {
-  readonly #workers: Worker[];
-  readonly #arrived = new Int32Array(new SharedArrayBuffer(4));
-  #barrier = 0;
-
-  constructor(arena: Arena, areas: readonly number[]) {
-    this.#workers = areas.map((area, thread) => {
-      const workerData: WorkerData = { arena, thread, area, arrived: this.#arrived };
-      return new Worker(new URL('./forward-worker.js', import.meta.url), { workerData });
-    });
-  }
-
-  /** Lets the first `threads` workers forward for `forMs`, all at the same time. */
-  async measure(threads: number, forMs: number): Promise<Measured> {
-    this.#barrier += threads;
-    const request: MeasureRequest = { barrier: this.#barrier, forMs };
-    const replies = await Promise.all(
-      this.#workers.slice(0, threads).map(async (worker) => {
-        worker.postMessage(request);
-        const [reply] = await once(worker, 'message');
-        return reply as MeasureReply;
-      }),
-    );
-    const perMs = replies.reduce((sum, { packets, elapsedMs }) => sum + packets / elapsedMs, 0);
-    const mpps = perMs / 1000;
-    return { threads, mpps, nsPerPacket: (threads * 1000) / mpps };
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
-  }
+/** Lets the first `threads` workers forward for `forMs`. */
+async function measure(crew: ForwardCrew, threads: number, forMs: number): Promise<Measured> {
+  const replies = await crew.measure(threads, { forMs });
+  const perMs = replies.reduce((sum, { packets, elapsedMs }) => sum + packets / elapsedMs, 0);
+  const mpps = perMs / 1000;
+  return { threads, mpps, nsPerPacket: (threads * 1000) / mpps };
 }
 
 /** An arena in which every frame is in its thread's port and has found its flow. No thread has started. */
@@ -136,6 +109,7 @@ function prepare({ flows, size, threads }: ForwardOptions): { arena: Arena; area
     flows: Math.max(threads * flows, 256 * (threads + 1)),
     frames: FRAMES * (threads + 1),
     largeFrames: 0,
+    connections: 0,
   };
   const arena = createArena(loadModule(), limits, 1);
   const handler = new Handler(new Datapath(arena, threads), {

@@ -1,15 +1,14 @@
-/** A thread of bench `memory`: runs the loops it is told to, and says how long each took. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** A thread of bench `memory`: runs the loops it is told to, and says how many nanoseconds each took. */
+import { serve } from './crew.ts';
 import { instantiate, type MeasureRequest, type WorkerData } from './memory.ts';
 
-const { arena, thread, arrived } = workerData as WorkerData;
-const exports = instantiate(arena);
-exports.attach(thread);
+serve(({ arena, thread }: WorkerData) => {
+  const exports = instantiate(arena);
+  exports.attach(thread);
 
-parentPort!.on('message', ({ loop, threads, times, barrier }: MeasureRequest) => {
-  Atomics.add(arrived, 0, 1);
-  while (Atomics.load(arrived, 0) < barrier);
-  const startMs = performance.now();
-  exports[loop]!(times, threads);
-  parentPort!.postMessage((performance.now() - startMs) * 1e6);
+  return ({ loop, threads, times }: MeasureRequest): number => {
+    const startMs = performance.now();
+    exports[loop]!(times, threads);
+    return (performance.now() - startMs) * 1e6;
+  };
 });

@@ -2,10 +2,9 @@
  * Bench `memory`: what one operation of each structure that threads share costs, alone and between two
  * threads. The loops are in the module (`datapath/bench.ts`), so no call from JavaScript is measured.
  */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { type Arena, BENCH_SCRATCH, createArena, QUEUE_SIZE } from '../datapath.ts';
+import { Crew } from './crew.ts';
 
 /** The loops of the module, by the name of the structure they try. */
 export const STRUCTURES = {
@@ -32,15 +31,11 @@ export interface BenchExports {
 export interface WorkerData {
   arena: Arena;
   thread: number;
-  /** How many workers have arrived at any barrier so far. */
-  arrived: Int32Array;
 }
 export interface MeasureRequest {
   loop: string;
   threads: number;
   times: number;
-  /** `arrived` when all have come. */
-  barrier: number;
 }
 
 /** Threads that are compared. */
@@ -53,9 +48,7 @@ export function instantiate(arena: Arena): BenchExports {
 }
 
 export class MemoryBench {
-  readonly #workers: Worker[];
-  readonly #arrived = new Int32Array(new SharedArrayBuffer(4));
-  #barrier = 0;
+  readonly #crew: Crew<WorkerData, MeasureRequest, number>;
 
   constructor() {
     const url = new URL('../../../build/heddle-bench.wasm', import.meta.url);
@@ -67,41 +60,27 @@ export class MemoryBench {
       flows: 4096,
       frames: 1024,
       largeFrames: 0,
+      connections: 0,
     };
     const arena = createArena(new WebAssembly.Module(readFileSync(url)), limits, 1);
     const exports = instantiate(arena);
     exports.attach(0);
     exports.setUp();
-    this.#workers = Array.from({ length: threads }, (_, thread) => {
-      const workerData: WorkerData = { arena, thread, arrived: this.#arrived };
-      return new Worker(new URL('./memory-worker.js', import.meta.url), { workerData });
-    });
+    const data = Array.from({ length: threads }, (_, thread) => ({ arena, thread }));
+    this.#crew = new Crew(new URL('./memory-worker.js', import.meta.url), data);
   }
 
   /** Nanoseconds that one operation takes each of `threads` threads at once, over about `seconds`. */
   async measure(structure: Structure, threads: number, seconds: number): Promise<number> {
     const loop = structure.replace(/-(.)/, (_, letter: string) => letter.toUpperCase());
     for (let times = 1000; ; ) {
-      const elapsedNs = await this.#run(loop, threads, times);
+      const elapsedNs = Math.max(...(await this.#crew.measure(threads, { loop, threads, times })));
       if (elapsedNs >= seconds * 0.5e9) return elapsedNs / times;
       times = Math.ceil(times * Math.min(100, (seconds * 1e9) / elapsedNs));
     }
   }
 
-  async #run(loop: string, threads: number, times: number): Promise<number> {
-    this.#barrier += threads;
-    const request: MeasureRequest = { loop, threads, times, barrier: this.#barrier };
-    const elapsed = await Promise.all(
-      this.#workers.slice(0, threads).map(async (worker) => {
-        worker.postMessage(request);
-        const [elapsedNs] = await once(worker, 'message');
-        return elapsedNs as number;
-      }),
-    );
-    return Math.max(...elapsed);
-  }
-
   async end(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await this.#crew.end();
   }
 }

@@ -1,21 +1,13 @@
 /** `heddle bench`: measures, and prints the figure. With --json, one row a line. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { benchClassifier, type ClassifierOptions, FLOWS, SUBTABLES } from '../bench/classifier.ts';
 import { benchForward, type ForwardOptions, FRAMES, type Measured, SIZES } from '../bench/forward.ts';
 import { median } from '../bench/median.ts';
 import { MemoryBench, STRUCTURES, type Structure, THREADS } from '../bench/memory.ts';
+import { describeRow, type Row, round3, row, summarize } from './bench-rows.ts';
+import { addTrackingBenches } from './bench-tracking.ts';
 import { print } from './stdout.ts';
-import { seconds, UsageError } from './usage.ts';
-
-interface Row {
-  name: string;
-  /** Median over the rounds. */
-  value: number;
-  unit: string;
-  min: number;
-  max: number;
-  [parameter: string]: string | number;
-}
+import { seconds, UsageError, whole } from './usage.ts';
 
 export function benchCommand(): Command {
   const bench = new Command('bench')
@@ -52,6 +44,7 @@ export function benchCommand(): Command {
     .option('--rounds <n>', 'rounds, of which the median counts', whole(1, 1000), 3)
     .option('--json', 'print one JSON object a line')
     .action(memory);
+  addTrackingBenches(bench);
   return bench;
 }
 
@@ -129,32 +122,6 @@ async function memory({ only, seconds, rounds, json }: MemoryOptions): Promise<v
   }
 }
 
-function row<Round>(name: string, unit: string, rounds: Round[], figure: (round: Round) => number): Row {
-  return summarize(name, unit, rounds.map(figure));
-}
-
-function summarize(name: string, unit: string, figures: number[]): Row {
-  const [value, min, max] = [median(figures), Math.min(...figures), Math.max(...figures)].map(round3);
-  return { name, value: value!, unit, min: min!, max: max! };
-}
-
 function describe({ threads, mpps, nsPerPacket }: Measured): string {
   return `${threads} thread${threads > 1 ? 's' : ''} ${mpps.toFixed(2)} Mpps, ${nsPerPacket.toFixed(1)} ns/packet`;
-}
-
-function describeRow({ name, value, unit, min, max, threads, nsPerPacket }: Row): string {
-  const each = nsPerPacket === undefined ? '' : `, ${Number(nsPerPacket).toFixed(1)} ns/packet`;
-  const figure = `${value.toFixed(2)} ${unit}${each}`;
-  return `median   ${name}, ${threads} thread${threads === 1 ? '' : 's'}: ${figure} (${min} to ${max})`;
-}
-
-const round3 = (value: number): number => Math.round(value * 1000) / 1000;
-
-/** An option's value as a whole number. */
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-  };
 }

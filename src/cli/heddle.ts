@@ -30,6 +30,21 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./show.ts')).showCommand(),
   },
   {
+    name: 'flush',
+    summary: 'remove connections of a running switch',
+    load: async () => (await import('./flush.ts')).flushCommand(),
+  },
+  {
+    name: 'events',
+    summary: 'watch connections begin and end',
+    load: async () => (await import('./events.ts')).eventsCommand(),
+  },
+  {
+    name: 'limits',
+    summary: 'limit the connections in a zone of a running switch',
+    load: async () => (await import('./limits.ts')).limitsCommand(),
+  },
+  {
     name: 'top',
     summary: 'watch a running switch',
     load: async () => (await import('./top.ts')).topCommand(),
@@ -78,6 +93,11 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     name: 'lab',
     summary: 'hosts in network namespaces, for trying things (root)',
     load: async () => (await import('./lab.ts')).labCommand(),
+  },
+  {
+    name: 'conntrack',
+    summary: 'what connection tracking says of a capture',
+    load: async () => (await import('./conntrack.ts')).conntrackCommand(),
   },
   {
     name: 'bench',

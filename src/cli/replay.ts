@@ -6,7 +6,7 @@ import { CaptureError, Replay } from '../control/replay.ts';
 import { Progress } from '../view/progress.ts';
 import { type ReplaySummary, replayText } from '../view/replay.ts';
 import { print } from './stdout.ts';
-import { UsageError } from './usage.ts';
+import { statCapture, UsageError } from './usage.ts';
 
 interface ReplayArguments {
   config: string;
@@ -53,8 +53,7 @@ function portNumber({ ports }: Config, name: string | undefined): number {
 
 /** Nothing is created or emptied before the capture is known to be there and to be another file. */
 function checkFiles(capture: string, write: string | undefined): void {
-  const read = statSync(capture, { throwIfNoEntry: false });
-  if (!read) throw new Error(`${capture}: found no such file, expected a pcap or pcapng capture`);
+  const read = statCapture(capture);
   const written = write === undefined ? undefined : statSync(write, { throwIfNoEntry: false });
   if (written?.isFile() && written.dev === read.dev && written.ino === read.ino) {
     throw new UsageError(`--write: found ${write}, which is CAPTURE; expected another file`);

@@ -2,9 +2,10 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { MAX_FRAMES, MAX_PORTS } from '../datapath.ts';
+import { natSection, policySection } from '../policy/schema.ts';
 import { parseAddress, STREAM_ADDRESS } from '../port/stream/address.ts';
 import { TABLE_MAX } from '../table/syntax.ts';
-import { oneOf, section, text, whole } from '../yaml/schema.ts';
+import { oneOf, section, text, whole, yesNo } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
   const error = `a number from ${least} to ${most}`;
@@ -14,12 +15,6 @@ function real(least: number, most: number) {
 function choice<const Choices extends readonly string[]>(choices: Choices) {
   return z.enum(choices, { error: oneOf(choices) });
 }
-
-/** YAML 1.2 has only true and false; people write yes and no. */
-const yesNo = z.preprocess(
-  (value) => (value === 'yes' ? true : value === 'no' ? false : value),
-  z.boolean({ error: oneOf(['yes', 'no']) }),
-);
 
 function isNetwork(value: string): boolean {
   if (!ipaddr.IPv4.isValidCIDRFourPartDecimal(value)) return false;
@@ -168,6 +163,7 @@ const limits = section({
   tables: z.record(tableNumber, table, { error: 'a mapping of tables to limits' }).default({}),
   flows: whole(4096, 1_048_576).default(65_536),
   frames: whole(4096, MAX_FRAMES).default(16_384),
+  connections: whole(0, 8_388_608).default(65_536),
   ports: whole(1, MOST_PORTS).default(64),
   queues: whole(1, 1024).default(64),
   macs: whole(16, 1_048_576).default(8192),
@@ -205,7 +201,9 @@ export const configFile = section({
   mirrors,
   threads: threads.default({ datapath: 1, handler: 1 }),
   limits: limits.prefault({}),
-  flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).default('actions=NORMAL'),
+  flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).optional(),
+  policy: policySection.optional(),
+  nat: natSection.optional(),
   control: z
     .string({ error: CONTROL })
     .refine((path) => path.length > 0 && Buffer.byteLength(path) <= 100, { error: CONTROL })

@@ -3,8 +3,11 @@
  * applied. All that is wrong is reported at once.
  *
  *     file ─▶ Source (YAML with positions) ─▶ schema ─▶ what sections must agree on ─▶ flows ─▶ Config
+ *                                                                       policy, nat ───┘
  */
 import { basename, extname } from 'node:path';
+import { checkPolicy } from '../policy/check.ts';
+import { compilePolicy } from '../policy/compile.ts';
 import { parseBundle } from '../table/parse-bundle.ts';
 import { Ruleset } from '../table/ruleset.ts';
 import type { RuleLimits } from '../table/tables.ts';
@@ -49,7 +52,7 @@ export interface Config {
   mirrors: ConfigFile['mirrors'];
   threads: ConfigFile['threads'];
   limits: ConfigFile['limits'];
-  /** In ovs-ofctl syntax; the parser has accepted it. */
+  /** In ovs-ofctl syntax, as the file has them or from its policy; the parser has accepted it. */
   flows: string;
   /** Path of the control socket, or `none`; undefined: the default place. */
   control?: string;
@@ -153,18 +156,30 @@ function shifted(problem: Problem, added: number): Problem {
   return { ...problem, column: Math.max(problem.column - added, 1) };
 }
 
+const DEFAULT_FLOWS = 'actions=NORMAL';
+
+/** Those that stand in the file, or that its policy becomes. */
+function flowsOf({ policy, flows, ...sections }: ConfigFile): string {
+  return policy ? compilePolicy({ ...sections, policy }) : (flows ?? DEFAULT_FLOWS);
+}
+
 function settled(source: Source, parser: FlowParser): Config {
   const sections = readAs(source, configFile);
   const numbers = numberPorts(sections.ports);
+  const { policy, nat, ...rest } = sections;
+  const problemsOfPolicy = checkPolicy(source, sections);
+  const flows = problemsOfPolicy.length > 0 ? DEFAULT_FLOWS : flowsOf(sections);
   const problems = [
     ...checkPorts(source, sections, numbers),
     ...checkMirrors(source, sections.mirrors, new Set(numbers.keys())),
-    ...checkFlows(source, sections, numbers, parser),
+    ...problemsOfPolicy,
+    ...checkFlows(source, { ...sections, flows }, numbers, parser),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
 
   return {
-    ...sections,
+    ...rest,
+    flows,
     name: sections.name ?? nameOf(source.file),
     ports: Object.entries(sections.ports).map(([name, port]) => settle(name, port, sections, numbers)),
   };
@@ -210,7 +225,7 @@ function settle(
 
 function checkFlows(
   source: Source,
-  { flows, limits }: ConfigFile,
+  { flows, policy, limits }: ConfigFile & { flows: string },
   numbers: Map<string, number>,
   parser: FlowParser,
 ): Problem[] {
@@ -219,6 +234,7 @@ function checkFlows(
     return [];
   } catch (error) {
     if (!isFlowError(error)) throw error;
+    if (policy) return [source.wrongValue(['policy'], error.expected, error.found)];
     return [source.wrongText(['flows'], error, error.expected, error.found)];
   }
 }

@@ -3,6 +3,7 @@ import {
   type Arena,
   type Observer,
   POOL_BLOCKS,
+  POOL_CONNECTIONS,
   POOL_FLOWS,
   POOL_FRAMES,
   POOL_LARGE_FRAMES,
@@ -63,6 +64,8 @@ function useOf({ name }: Region, observer: Observer): { used?: number; mostUsed?
       return observer.pool(POOL_LARGE_FRAMES);
     case 'flows':
       return observer.pool(POOL_FLOWS);
+    case 'connections':
+      return observer.pool(POOL_CONNECTIONS);
     case 'blocks':
       return observer.pool(POOL_BLOCKS);
     case 'subtables':

@@ -6,6 +6,10 @@
  *     → {"command":"rules","kind":"flows","action":"add","text":"arp,…"} ← {"result":["1 flow added"]}
  *     → {"command":"port","action":"remove","name":"web"}    ← {"result":[]}
  *     → {"command":"watch"}                                  ← {"result":{"events":[…],"lost":0}}, again and again
+ *     → {"command":"connections","filter":["zone=5"],"from":0}  ← {"result":{"rows":[…],"next":4711}}
+ *     → {"command":"flush","filter":["tcp"],"from":0}           ← {"result":{"count":12}}
+ *     → {"command":"limits","action":"set","text":"zone=5,limit=3"}  ← {"result":["1 limit set"]}
+ *     → {"command":"events","filter":[]}                    ← {"result":{"events":[…],"lost":0}}, again and again
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
@@ -20,6 +24,10 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
+  type ConnectionPage,
+  type FlushPage,
+  LIMIT_ACTIONS,
+  type LimitAction,
   RULE_COMMANDS,
   type RuleCommand,
   type RuleKind,
@@ -28,6 +36,7 @@ import {
   type Summary,
   type SwitchControl,
   type Watched,
+  type WatchedConnections,
 } from '../model.ts';
 import { isAnswered } from '../sys/unix-socket.ts';
 
@@ -38,12 +47,15 @@ export type Request =
   | { command: 'port' | 'mirror'; action: 'remove'; name: string }
   | { command: 'capture'; name: string; port: string; file: string }
   | { command: 'watch' }
+  | { command: 'events'; filter: readonly string[] }
+  | { command: 'connections' | 'flush'; filter: readonly string[]; from: number }
+  | { command: 'limits'; action: LimitAction; text: string }
   | { command: 'summary' }
   | { command: 'kill'; thread: number }
   | { command: 'ping' };
 
 /** A request with one answer. */
-export type Single = Exclude<Request, { command: 'watch' }>;
+export type Single = Exclude<Request, { command: 'watch' | 'events' }>;
 
 /** Who answers: the name of its socket, and its process. */
 export interface Pong {
@@ -54,11 +66,15 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Single> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'rules' | 'port' | 'mirror' | 'capture' | 'kill' }
+  : R extends { command: 'rules' | 'limits' | 'port' | 'mirror' | 'capture' | 'kill' }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
-      : Pong;
+      : R extends { command: 'connections' }
+        ? ConnectionPage
+        : R extends { command: 'flush' }
+          ? FlushPage
+          : Pong;
 
 export interface ControlServer {
   readonly path: string;
@@ -180,7 +196,8 @@ async function* answers(
     for await (const request of linesOf(source, LONGEST_REQUEST)) {
       try {
         const parsed = parseRequest(request);
-        if (parsed.command === 'watch') for await (const seen of target.watch()) yield line({ result: seen });
+        if (parsed.command === 'watch') yield* all(target.watch());
+        else if (parsed.command === 'events') yield* all(target.watchConnections(parsed.filter));
         else yield line({ result: await answer(parsed, target, name) });
       } catch (error) {
         yield line(failure(error));
@@ -189,6 +206,10 @@ async function* answers(
   } catch (error) {
     yield line(failure(error));
   }
+}
+
+async function* all(results: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const result of results) yield line({ result });
 }
 
 function answer(request: Single, target: SwitchControl, name: string): unknown {
@@ -202,6 +223,12 @@ function answer(request: Single, target: SwitchControl, name: string): unknown {
       return change(request, target);
     case 'capture':
       return target.addCapture(request.name, request.port, request.file).then(() => []);
+    case 'connections':
+      return target.connections(request.filter, request.from);
+    case 'flush':
+      return target.flushConnections(request.filter, request.from);
+    case 'limits':
+      return target.limits(request.action, request.text);
     case 'summary':
       return target.summary();
     case 'kill':
@@ -237,7 +264,21 @@ function parseRequest(text: string): Request {
   const expectText = (key: string, what: string) => {
     if (typeof request[key] !== 'string') throw new Error(`${key}: found none, expected ${what}`);
   };
-  expect('command', ['show', 'rules', 'port', 'mirror', 'capture', 'watch', 'summary', 'kill', 'ping']);
+  expect('command', [
+    'show',
+    'rules',
+    'port',
+    'mirror',
+    'capture',
+    'watch',
+    'events',
+    'connections',
+    'flush',
+    'limits',
+    'summary',
+    'kill',
+    'ping',
+  ]);
   if (request.command === 'show') expect('what', SHOWN);
   if (request.command === 'rules') {
     expect('kind', Object.keys(RULE_COMMANDS));
@@ -251,6 +292,21 @@ function parseRequest(text: string): Request {
   }
   if (request.command === 'capture') {
     for (const key of ['name', 'port', 'file']) expectText(key, 'a name');
+  }
+  if (request.command === 'limits') {
+    expect('action', LIMIT_ACTIONS);
+    expectText('text', 'limits of zones');
+  }
+  if (['events', 'connections', 'flush'].includes(request.command as string)) {
+    const { filter } = request;
+    if (!Array.isArray(filter) || filter.some((word) => typeof word !== 'string')) {
+      throw new Error('filter: found none, expected a list of words');
+    }
+  }
+  if (request.command === 'connections' || request.command === 'flush') {
+    if (!Number.isInteger(request.from) || !((request.from as number) >= 0)) {
+      throw new Error('from: found no number, expected 0 or where the answer before said to go on');
+    }
   }
   return request as Request;
 }
@@ -284,6 +340,11 @@ export async function askSwitch<const R extends Single>(path: string, request: R
 /** What happens in the switch behind the socket at `path`, from now until it ends. Throws as `askSwitch`. */
 export function watchSwitch(path: string): AsyncIterable<Watched> {
   return results(path, { command: 'watch' }) as AsyncIterable<Watched>;
+}
+
+/** The same for connections that pass a filter. */
+export function watchConnections(path: string, filter: readonly string[]): AsyncIterable<WatchedConnections> {
+  return results(path, { command: 'events', filter }) as AsyncIterable<WatchedConnections>;
 }
 
 /** The answers to a request, each within ANSWER_MS of the one before. */

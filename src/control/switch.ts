@@ -5,10 +5,24 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_SLOTS } from '../datapath.ts';
-import type { RuleCommand, RuleKind, Shown, Summary, SwitchControl, Watched } from '../model.ts';
+import type {
+  ConnectionPage,
+  FlushPage,
+  LimitAction,
+  RuleCommand,
+  RuleKind,
+  Shown,
+  Summary,
+  SwitchControl,
+  Watched,
+  WatchedConnections,
+} from '../model.ts';
 import type { Engine } from '../thread/engine.ts';
-import type { HandlerOptions } from '../upcall/request.ts';
+import type { EventSlice } from '../upcall/connection-events.ts';
+import type { ConnectionSlice } from '../upcall/connections.ts';
+import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { type Config, parseMirror, parsePort } from './config.ts';
+import { connectionEvents, connectionRows } from './connections.ts';
 import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
 import { memoryRows, threadRow } from './rows.ts';
@@ -53,6 +67,7 @@ export function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLim
     queues: limits.queues,
     flows: limits.flows,
     frames: limits.frames,
+    connections: limits.connections,
     largeFrames: Math.max(limits.frames >> 4, 512 * (datapaths + 1)) + RING_SLOTS * datapaths,
   };
 }
@@ -135,16 +150,47 @@ export class Switch implements SwitchControl {
     return this.#engine.ask({ command: 'rules', kind, action, text }) as Promise<string[]>;
   }
 
-  async *watch(): AsyncGenerator<Watched> {
+  watch(): AsyncGenerator<Watched> {
+    return this.#watch<Watched>((monitor) => ({ command: 'watch', monitor }));
+  }
+
+  async *watchConnections(filter: readonly string[]): AsyncGenerator<WatchedConnections> {
+    for await (const { records, lost } of this.#watch<EventSlice>((monitor) => ({
+      command: 'events',
+      monitor,
+      filter,
+    }))) {
+      yield { events: connectionEvents(records), lost };
+    }
+  }
+
+  /** Asks the same every now and then, under a number of its own, until nobody wants to know any more. */
+  async *#watch<Reply extends HandlerReply>(
+    request: (monitor: number) => HandlerRequest,
+  ): AsyncGenerator<Reply> {
     const monitor = ++this.#monitors;
     try {
       for (;;) {
-        yield (await this.#engine.ask({ command: 'watch', monitor })) as Watched;
+        yield (await this.#engine.ask(request(monitor))) as Reply;
         await setTimeout(WATCH_EVERY_MS);
       }
     } finally {
       await this.#engine.ask({ command: 'unwatch', monitor });
     }
+  }
+
+  async connections(filter: readonly string[], from: number): Promise<ConnectionPage> {
+    const slice = (await this.#engine.ask({ command: 'connections', filter, from })) as ConnectionSlice;
+    const { records, nowMs, ...next } = slice;
+    return { rows: connectionRows(records, nowMs), ...next };
+  }
+
+  flushConnections(filter: readonly string[], from: number): Promise<FlushPage> {
+    return this.#engine.ask({ command: 'flush', filter, from }) as Promise<FlushPage>;
+  }
+
+  limits(action: LimitAction, text: string): Promise<string[]> {
+    return this.#engine.ask({ command: 'changeLimits', action, text }) as Promise<string[]>;
   }
 
   async addPort(name: string, text: string): Promise<void> {

@@ -27,10 +27,18 @@ const mac = text(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, MAC).refine(
   { error: 'the MAC address of one host, not of a group' },
 );
 
+const GATEWAY = 'an address without prefix length, such as 10.1.1.254';
+const gateway = z.string({ error: GATEWAY }).refine((value) => ipaddr.isValid(value), {
+  abort: true,
+  error: GATEWAY,
+});
+
 const host = section({
   port: deviceName,
   address: z.preprocess((value) => (typeof value === 'string' ? [value] : value), addresses),
   mac: mac.optional(),
+  /** The way to everywhere else. */
+  gateway: gateway.optional(),
   /** `port`: only the switch's end of the cable has offloads. AF_XDP needs the host's own to be off. */
   offload: z
     .union([z.boolean(), z.literal('port')], { error: oneOf(['true', 'false', 'port']) })
@@ -50,7 +58,9 @@ const schema = section({
     if (owner !== undefined) wrong([name, ...path], `${what} that ${owner} does not have`);
     owners.set(`${what} ${value}`, name);
   };
-  for (const [name, { port, address, mac, mtu }] of Object.entries(hosts)) {
+  for (const [name, { port, address, mac, gateway, mtu }] of Object.entries(hosts)) {
+    if (gateway !== undefined && !address.some((cidr) => isBeside(gateway, cidr)))
+      wrong([name, 'gateway'], 'an address in the network of the host');
     once('a port', port, name, 'port');
     once('a MAC address', mac?.toLowerCase(), name, 'mac');
     for (const [i, cidr] of address.entries()) {
@@ -62,6 +72,11 @@ const schema = section({
     }
   }
 });
+
+function isBeside(address: string, cidr: string): boolean {
+  const [one, [network, length]] = [ipaddr.parse(address), ipaddr.parseCIDR(cidr)];
+  return one.kind() === network.kind() && one.match(network, length);
+}
 
 /** One host: a network namespace with an interface `eth0`, whose other end is `port`, out here. */
 export type Host = z.infer<typeof host>;

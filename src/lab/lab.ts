@@ -125,12 +125,13 @@ function cable({ namespace, port, mac, mtu }: Placed): string {
   return `link add ${port}${size} type veth peer name ${DEVICE}${address}${size} netns ${namespace}`;
 }
 
-function inside({ address }: Placed, alias: string): string[] {
+function inside({ address, gateway }: Placed, alias: string): string[] {
   return [
     `link set lo up alias ${alias}`,
     // Nobody else can have the address, and waiting for others to object takes two seconds.
     ...address.map((one) => `address add ${one} dev ${DEVICE}${one.includes(':') ? ' nodad' : ''}`),
     `link set ${DEVICE} up`,
+    ...(gateway === undefined ? [] : [`route add default via ${gateway}`]),
   ];
 }
 

@@ -27,12 +27,14 @@ const CHANGES: ReadonlySet<Kind> = new Set<Kind>([
   'learn',
   'clone',
   'sample',
+  'ctClear',
 ]);
 /** Where the packet goes: the last of the first of these that there is. */
 const LAST: readonly ReadonlySet<Kind>[] = [
   new Set<Kind>(['group']),
   new Set<Kind>(['output', 'outputField', 'inPort', 'local', 'flood', 'all', 'normal', 'controller']),
   new Set<Kind>(['resubmit']),
+  new Set<Kind>(['ct']),
 ];
 
 const outputOf = (actions: readonly Action[]): Action | undefined => {

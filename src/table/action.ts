@@ -64,6 +64,43 @@ export type LearnSpec =
   | { readonly kind: 'match' | 'load'; readonly source: LearnSource; readonly to: Subfield }
   | { readonly kind: 'output'; readonly source: Subfield };
 
+/** How a new connection is translated; without `end` only as it was when it was new. */
+export interface Nat {
+  /** Whose address and port are replaced. */
+  readonly end?: 'src' | 'dst';
+  /** The addresses to choose from, of 4 or 16 bytes; none: the packet's own. */
+  readonly addresses?: { readonly first: Uint8Array; readonly last: Uint8Array };
+  readonly ports?: { readonly first: number; readonly last: number };
+  /** The same host always gets the same address. */
+  readonly persistent?: boolean;
+  /** How the port is chosen. */
+  readonly choice?: 'hash' | 'random';
+}
+
+/** Has the packet's connection found. `zone`: among those of which; connections of different zones are strangers. */
+export interface CtAction {
+  readonly kind: 'ct';
+  /** A packet that begins a connection makes it. */
+  readonly commit: boolean;
+  /** A packet that answers begins a connection of its own. */
+  readonly force: boolean;
+  readonly zone: number | Subfield;
+  /** Where the packet is looked up when its connection is known. Beside that, it goes on here without. */
+  readonly table?: number;
+  readonly nat?: Nat;
+  /** Actions that set mark and label. */
+  readonly exec: readonly Action[];
+}
+
+/** Looks the packet up again, in `table` (default: the same one), as if it had come in on `port`. */
+export interface ResubmitAction {
+  readonly kind: 'resubmit';
+  readonly port: number | undefined;
+  readonly table: number | undefined;
+  /** With the addresses and ports of the first packet of its connection; not at all when it has none. */
+  readonly asFirst?: boolean;
+}
+
 export type Action =
   | { readonly kind: 'output'; readonly port: number; readonly maxLength?: number }
   | { readonly kind: 'outputField'; readonly source: Subfield }
@@ -82,8 +119,7 @@ export type Action =
   /** A packet whose time to live is up goes to these controllers; none are named: to controller 0. */
   | { readonly kind: 'decTtl'; readonly controllers: readonly number[] }
   | { readonly kind: 'decMplsTtl' }
-  /** Looks the packet up again, in `table` (default: the same one), as if it had come in on `port`. */
-  | { readonly kind: 'resubmit'; readonly port: number | undefined; readonly table: number | undefined }
+  | ResubmitAction
   | { readonly kind: 'goto'; readonly table: number }
   | { readonly kind: 'writeMetadata'; readonly value: bigint; readonly mask: bigint }
   | { readonly kind: 'writeActions' | 'clone'; readonly actions: readonly Action[] }
@@ -92,6 +128,9 @@ export type Action =
   | { readonly kind: 'group'; readonly group: number }
   | SampleAction
   | LearnAction
+  | CtAction
+  /** The packet is as if its connection had never been asked for. */
+  | { readonly kind: 'ctClear' }
   /** This flow is alternative for clause `clause` (from 1) of conjunction `id`, which has `of` clauses. */
   | { readonly kind: 'conjunction'; readonly id: number; readonly clause: number; readonly of: number }
   | { readonly kind: 'note'; readonly bytes: Uint8Array }

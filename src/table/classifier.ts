@@ -76,8 +76,9 @@ function stageOf(at: number, bits: number): number {
 /** Words of which a prefix means something: addresses, labels and ports. */
 const hasPrefixes = (at: number): boolean =>
   at === PORTS ||
+  at === word(Key.ctTpSrc) ||
   (at >= word(Key.nwSrc) && at <= word(Key.ipv6Dst12)) ||
-  (at >= word(Key.ndTarget) && at <= word(Key.ndTarget12));
+  (at >= word(Key.ndTarget) && at <= word(Key.ctDst12));
 
 /** The first `length` bits of a word in memory, in the order in which they are sent. */
 const prefixMask = (length: number): number => swap32(length === 0 ? 0 : -1 << (32 - length));

@@ -5,22 +5,21 @@
 import type { Action } from './action.ts';
 import { type Field, fieldNames, fieldOnWire, fieldsNamed } from './fields.ts';
 import type { Match } from './match.ts';
-import { meets, PROTOCOLS } from './protocols.ts';
+import { meets, type PacketKind, PROTOCOLS, type Prerequisite } from './protocols.ts';
 import { fail, type Item, suggestion, type Token, withoutValue } from './syntax.ts';
 import type { PortNumbers } from './values.ts';
 
 /** What is said of packets' protocols. `isAny`: nothing is, and whoever lacks a field is left alone. */
-export interface Known {
-  ethType: number | undefined;
-  nwProto: number | undefined;
-  icmpType: number | undefined;
-  readonly isAny?: boolean;
-}
+export type Known = { -readonly [key in keyof PacketKind]: PacketKind[key] } & { readonly isAny?: boolean };
 
 export interface Context extends Known {
   readonly ports: PortNumbers;
   /** A flow's list has instructions, in order; a nested list and a bucket have actions alone. */
   readonly place: 'flow' | 'actionSet' | 'nested' | 'bucket';
+  /** The packets are such as cannot belong to a connection. */
+  readonly isInvalid?: boolean;
+  /** Inside ct, where a connection's mark and label are set, and nothing else. */
+  readonly isInCt?: boolean;
   /** The flow's. */
   readonly table: number;
   /** Lists around this one. */
@@ -40,12 +39,13 @@ export const plain =
     return action;
   };
 
-const UNKNOWN = { ethType: undefined, nwProto: undefined, icmpType: undefined };
+const UNKNOWN: Known = { ethType: undefined, nwProto: undefined, icmpType: undefined, hasConnection: false };
 
 /** For the actions of a flow. */
 export function flowContext(match: Match, table: number, isTagged: boolean, ports: PortNumbers): Context {
-  const { ethType, nwProto, icmpType } = match;
-  return { ethType, nwProto, icmpType, ports, table, place: 'flow', depth: 0, tags: isTagged ? 1 : 0 };
+  const { ethType, nwProto, icmpType, hasConnection, isInvalid } = match;
+  const known = { ethType, nwProto, icmpType, hasConnection, isInvalid };
+  return { ...known, ports, table, place: 'flow', depth: 0, tags: isTagged ? 1 : 0 };
 }
 
 /** For the actions of a group's bucket, which any packet may reach. */
@@ -69,17 +69,22 @@ export const nestedContext = (around: Context, place: 'actionSet' | 'nested'): C
 /** A flow to be learned, of which nothing is said yet. */
 export const unknownPacket = (): Known => ({ ...UNKNOWN });
 
-export const hasField = (known: Known, { requires }: Field): boolean =>
-  known.isAny === true || meets(requires, known.ethType, known.nwProto, known.icmpType);
+const mayMeet = (known: Known, requires: Prerequisite | undefined): boolean =>
+  known.isAny === true || meets(requires, known);
 
-/** @throws FlowError when nothing says that packets have the field */
-export function requireField(name: Token, field: Field, known: Known): void {
-  const needed = field.requires?.name;
-  if (!hasField(known, field)) fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
+/** @throws FlowError when nothing says that packets are what `name` requires */
+export function requireKind(name: Token, requires: Prerequisite | undefined, known: Known): void {
+  const needed = requires?.name;
+  if (!mayMeet(known, requires)) fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`);
 }
 
-/** Fields of OVS that have no meaning here: a connection's first packet, tunnels' headers, and its own state. */
-const LATER = /^(ct_(nw|tp|ipv6)_\w+|tun_\w+|nsh_\w+|packet_type|recirc_id|dp_hash|skb_priority)$/;
+/** @throws FlowError when nothing says that packets have the field */
+export function requireField(name: Token, { requires }: Field, known: Known): void {
+  requireKind(name, requires, known);
+}
+
+/** Fields of OVS that have no meaning here: tunnels' headers, and its own state. */
+const LATER = /^(tun_\w+|nsh_\w+|packet_type|recirc_id|dp_hash|skb_priority)$/;
 
 /** What else may stand before `actions=`; only for suggestions. */
 const PROPERTIES = [
@@ -114,7 +119,7 @@ export function resolveField(name: Token, known: Known): Field {
   }
   const needed = [...new Set(candidates.map((field) => field.requires?.name))].join(' or ');
   return (
-    candidates.find((field) => hasField(known, field)) ??
+    candidates.find(({ requires }) => mayMeet(known, requires)) ??
     fail(name, `"${name.text}" without ${needed}`, `${needed} in the match`)
   );
 }

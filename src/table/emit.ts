@@ -14,6 +14,10 @@ import {
   MAX_NESTING,
   OP_CLONE,
   OP_CONTROLLER,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
   OP_DROP,
   OP_END,
   OP_METER,
@@ -40,6 +44,12 @@ const ETHERNET_WORDS = [2, 3, 4];
 /** The TCP flags are never set, and the inner tag shares their word. */
 const SETTABLE_WORDS = NETWORK_WORDS.filter((word) => word !== Key.tcpFlags >> 2);
 
+const PORTS_WORD = Key.tpSrc >> 2;
+const MARK_WORD = Key.ctMark >> 2;
+const LABEL_WORDS = [Key.ctLabel, Key.ctLabel4, Key.ctLabel8, Key.ctLabel12].map((offset) => offset >> 2);
+/** Of a connection's timeouts. */
+const DEFAULT_POLICY = 0;
+
 /** A word of the packet, and which bits the program has set. */
 interface SentWord {
   readonly bits: number;
@@ -53,6 +63,8 @@ interface Sent {
   tags: readonly Entry[];
   labels: readonly Entry[];
   ethType: number;
+  /** It may bring along what is known of its connection. */
+  isTracked: boolean;
 }
 
 /** One of the programs of which OP_SELECT runs one. */
@@ -72,6 +84,9 @@ function commonEntries(a: readonly Entry[], b: readonly Entry[]): number {
   return common;
 }
 
+/** The half words that have any of these bits. */
+const halvesOf = (bits: number): number => (bits & 0xffff ? 0xffff : 0) | (bits & ~0xffff ? ~0xffff : 0);
+
 export class Emitter {
   readonly #packet: Packet;
   #program: number[] = [];
@@ -84,7 +99,8 @@ export class Emitter {
 
   constructor(packet: Packet) {
     this.#packet = packet;
-    this.#sent = { words: new Map(), tags: packet.tags, labels: packet.labels, ethType: packet.ethType };
+    const { tags, labels, ethType, isTracked } = packet;
+    this.#sent = { words: new Map(), tags, labels, ethType, isTracked };
   }
 
   /** How many operations took the packet or a copy of it. */
@@ -106,12 +122,45 @@ export class Emitter {
 
   controller(punt: number): void {
     this.#commit();
+    this.#commitTracking();
     this.#take(OP_CONTROLLER, punt);
   }
 
   recirculate(recirculation: number): void {
     this.#commit();
+    this.#commitTracking();
     this.#take(OP_RECIRCULATE, recirculation);
+  }
+
+  /**
+   * Tracks the packet.
+   * @param set the bits of a table key that a connection gets from the packet's: of mark and label
+   * @param nat the operands of OP_CT_NAT
+   * @param recirculation how the packet then goes round, with what is known of it
+   */
+  track(
+    flags: number,
+    zone: number,
+    set: Uint32Array,
+    nat: readonly number[] | undefined,
+    recirculation: number | undefined,
+  ): void {
+    this.#commit();
+    const { words } = this.#packet;
+    const of = (word: number) => (words[word]! & set[word]!) >>> 0;
+    if (LABEL_WORDS.some((word) => set[word] !== 0)) {
+      this.#change(OP_CT_LABEL, ...LABEL_WORDS.map(of), ...LABEL_WORDS.map((word) => set[word]!));
+    }
+    if (nat) this.#change(OP_CT_NAT, ...nat);
+    this.#change(OP_CT, flags, zone, of(MARK_WORD), set[MARK_WORD]!, DEFAULT_POLICY);
+    this.#sent.isTracked = true;
+    if (recirculation !== undefined) this.#take(OP_RECIRCULATE, recirculation);
+  }
+
+  /** Makes the packet one that has not been tracked. */
+  clearTracking(): void {
+    if (this.#sent.isTracked) this.#change(OP_CT_CLEAR);
+    this.#sent.isTracked = false;
   }
 
   tally(index: number): void {
@@ -221,6 +270,11 @@ export class Emitter {
     this.#popLabel(ethType);
   }
 
+  /** Who looks at the packet anew is to see no more of its connection than the tables do. */
+  #commitTracking(): void {
+    if (!this.#packet.isTracked) this.clearTracking();
+  }
+
   /** The header behind the Ethernet type, or the one that labels are about to hide. */
   #commitNetwork(): void {
     const { inner, isOpaque } = this.#packet;
@@ -230,13 +284,15 @@ export class Emitter {
   }
 
   #commitWord(word: number, words: Uint32Array, written: Uint32Array): void {
-    const wanted = written[word]!;
-    if (wanted === 0) return;
+    if (written[word] === 0) return;
     const { bits, set } = this.#sent.words.get(word) ?? { bits: this.#packet.brought(word), set: 0 };
     const certain = this.#packet.seen[word]! | set;
     const differs = words[word]! ^ bits;
-    if ((wanted & (differs | ~certain)) === 0) return;
-    this.#change(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted);
+    const needed = written[word]! & (differs | ~certain);
+    if (needed === 0) return;
+    // A connection's translation may have replaced one of the two ports.
+    const wanted = word === PORTS_WORD ? written[word]! & halvesOf(needed) : written[word]!;
+    this.#change(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted >>> 0);
     this.#sent.words.set(word, { bits: words[word]!, set: set | wanted });
   }
 

@@ -20,11 +20,14 @@ import { fromNumber, ones } from './bytes.ts';
 import {
   ON_ADVERTISEMENT,
   ON_ARP,
+  ON_CONNECTION,
   ON_ICMP,
   ON_ICMPV6,
   ON_IP,
   ON_IPV4,
+  ON_IPV4_CONNECTION,
   ON_IPV6,
+  ON_IPV6_CONNECTION,
   ON_MPLS,
   ON_ND,
   ON_SCTP,
@@ -85,6 +88,8 @@ export interface Field {
   readonly onTag: boolean;
   readonly maskable: boolean;
   readonly writable: boolean;
+  /** Kept with the connection: written inside ct(exec(…)) alone. */
+  readonly committed: boolean;
   /** Part of the printed match. The rest are further spellings of the same bits. */
   readonly printed: boolean;
 }
@@ -117,6 +122,7 @@ function field(name: string, kind: Kind, offset: number, bytes: number, row: Row
     onTag: false,
     maskable: false,
     writable: false,
+    committed: false,
     printed: true,
     ...row,
     name,
@@ -129,6 +135,7 @@ function field(name: string, kind: Kind, offset: number, bytes: number, row: Row
 
 const maskable = true;
 const writable = true;
+const committed = true;
 const hostOrder = true;
 const hidden = { printed: false };
 const both = { maskable, writable };
@@ -148,16 +155,26 @@ export const FIELDS: readonly Field[] = [
   field('actset_output', 'port', Pipeline.actionSetOutput, 4, {
     nxm: ['ONFOXM_ET_ACTSET_OUTPUT', 'OXM_OF_ACTSET_OUTPUT'],
   }),
-  field('ct_state', 'connection', Key.ctState, 2, {
-    nxm: ['NXM_NX_CT_STATE'],
-    bits: 0x00ff,
-    width: 32,
-    hostOrder,
+  field('ct_state', 'connection', Key.ctState, 1, { nxm: ['NXM_NX_CT_STATE'], width: 32, maskable }),
+  field('ct_zone', 'decimal', Key.ctZone, 2, { nxm: ['NXM_NX_CT_ZONE'], hostOrder }),
+  field('ct_mark', 'hex', Key.ctMark, 4, { nxm: ['NXM_NX_CT_MARK'], hostOrder, maskable, committed }),
+  field('ct_label', 'hex', Key.ctLabel, 16, { nxm: ['NXM_NX_CT_LABEL'], maskable, committed }),
+  ...firstPacket('src', Key.ndTarget),
+  ...firstPacket('dst', Key.ndSll),
+  field('ct_nw_proto', 'decimal', Key.ctNwProto, 1, {
+    nxm: ['NXM_NX_CT_NW_PROTO'],
+    requires: ON_CONNECTION,
+  }),
+  field('ct_tp_src', 'decimal', Key.ctTpSrc, 2, {
+    nxm: ['NXM_NX_CT_TP_SRC'],
+    requires: ON_CONNECTION,
     maskable,
   }),
-  field('ct_zone', 'decimal', Key.ctZone, 2, { nxm: ['NXM_NX_CT_ZONE'], hostOrder }),
-  field('ct_mark', 'hex', Key.ctMark, 4, { nxm: ['NXM_NX_CT_MARK'], hostOrder, maskable }),
-  field('ct_label', 'hex', Key.ctLabel, 16, { nxm: ['NXM_NX_CT_LABEL'], maskable }),
+  field('ct_tp_dst', 'decimal', Key.ctTpDst, 2, {
+    nxm: ['NXM_NX_CT_TP_DST'],
+    requires: ON_CONNECTION,
+    maskable,
+  }),
   ...registerNames('reg', 'NXM_NX_REG', 4),
   ...registerNames('xreg', 'OXM_OF_PKT_REG', 8),
   ...registerNames('xxreg', 'NXM_NX_XXREG', 16),
@@ -294,6 +311,17 @@ function nicira(name: string): string[] {
 
 function discovery(name: string): string[] {
   return [`NXM_NX_ND_${name}`, `OXM_OF_IPV6_ND_${name}`];
+}
+
+/** An address of the first packet of a connection. */
+function firstPacket(end: string, offset: number): Field[] {
+  const address = (family: string, kind: Kind, bytes: number, requires: Prerequisite) =>
+    field(`ct_${family}_${end}`, kind, offset, bytes, {
+      nxm: [`NXM_NX_CT_${family}_${end}`.toUpperCase()],
+      requires,
+      maskable,
+    });
+  return [address('nw', 'ipv4', 4, ON_IPV4_CONNECTION), address('ipv6', 'ipv6', 16, ON_IPV6_CONNECTION)];
 }
 
 /** The outermost label stack entry (RFC 3032 §2.1): label, traffic class, bottom of stack, time to live. */

@@ -6,6 +6,7 @@
  * datapath compares; nothing is ever swapped.
  */
 import { type Field, fieldOf, TABLE_KEY_SIZE } from './fields.ts';
+import { saysConnection, saysInvalid } from './protocols.ts';
 import type { Masked } from './values.ts';
 
 export const KEY_WORDS = TABLE_KEY_SIZE / 4;
@@ -89,6 +90,17 @@ export class Match {
     return this.#pinned(ICMP_TYPE);
   }
 
+  /** Whether it lets in only packets that belong to a connection. */
+  get hasConnection(): boolean {
+    const { value, mask } = this.get(CT_STATE);
+    return saysConnection(value[0]!, mask[0]!);
+  }
+
+  /** Whether it lets in only packets that cannot belong to a connection. */
+  get isInvalid(): boolean {
+    return saysInvalid(this.get(CT_STATE).value[0]!);
+  }
+
   #pinned(field: Field): number | undefined {
     const { value, mask } = this.get(field);
     return mask.every((byte, i) => byte === field.bits[i])
@@ -100,3 +112,4 @@ export class Match {
 const ETH_TYPE = fieldOf('eth_type');
 const NW_PROTO = fieldOf('nw_proto');
 const ICMP_TYPE = fieldOf('icmp_type');
+const CT_STATE = fieldOf('ct_state');

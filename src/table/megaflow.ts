@@ -1,4 +1,6 @@
+import { Key } from '../datapath.ts';
 import { KEY_WORDS, Match, wordsOf } from './match.ts';
+import { CONNECTION_WORDS } from './packet.ts';
 import { printGroups, printTags } from './print-key.ts';
 import { printProgram } from './print-program.ts';
 import { type PortNames, printPort } from './values.ts';
@@ -25,9 +27,11 @@ export function formatMegaflow(
   return `${printFields(match, ports)}, actions:${printProgram(program, packet, ports)}`;
 }
 
-/** Prints what a packet's key says of it. */
+/** Prints what a packet's key says of it; of its connection nothing when it was not tracked. */
 export function formatPacket(key: Uint8Array, ports: PortNames): string {
-  return printFields(new Match(wordsOf(key), new Uint32Array(KEY_WORDS).fill(0xffff_ffff)), ports);
+  const masks = new Uint32Array(KEY_WORDS).fill(0xffff_ffff);
+  if (key[Key.ctState] === 0) for (const word of CONNECTION_WORDS) masks[word] = 0;
+  return printFields(new Match(wordsOf(key), masks), ports);
 }
 
 function printFields(match: Match, ports: PortNames): string {

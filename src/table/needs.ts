@@ -32,6 +32,7 @@ export function needsHeaders(action: Action, groups: TranslationContext['groups'
     case 'pushMpls':
     case 'popMpls':
     case 'learn':
+    case 'ct':
       return true;
     case 'group':
       return groups.get(action.group)?.selection?.method === 'hash';

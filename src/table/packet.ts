@@ -14,6 +14,9 @@
  *     inner   the network header behind labels that actions pushed
  *
  * What was never in the key cannot be known: once it would come to light, the packet is `isOpaque`.
+ *
+ * What is known of the packet's connection is in the key of a packet that has been tracked and sent round. No
+ * packet that has just come in has any of it, so to look at it costs nothing then.
  */
 import { KEY_SIZE, Key, VLAN_PRESENT } from '../datapath.ts';
 import { swap16, swap32 } from './bytes.ts';
@@ -46,14 +49,26 @@ const FLAGS_WORD = Key.tcpFlags >> 2;
 const FLAGS_BITS = 0xffff;
 const ICMP_WORD = PORTS_WORD;
 const ICMP_TYPE_AND_CODE = 0xff00_ff00; // the low bytes of both ports
-const DISCOVERY_WORDS = [Key.ndTarget >> 2, Key.ndTllLow >> 2] as const;
+/** Of neighbour discovery, or the addresses of a connection. */
+const LAST_WORDS = [Key.ndTarget >> 2, Key.ctDst12 >> 2] as const;
+const isLast = (word: number): boolean => word >= LAST_WORDS[0] && word <= LAST_WORDS[1];
+const CONNECTION_WORD = Key.ctState >> 2; // state, protocol and zone
+const CONNECTION_PROTO_BITS = 0xff00;
+const CONNECTION_PORTS_WORD = Key.ctTpSrc >> 2;
+/** Zero in packets that have not been tracked. */
+export const CONNECTION_WORDS = [
+  Key.ctState,
+  Key.ctMark,
+  Key.ctTpSrc,
+  Key.ctLabel,
+  Key.ctLabel4,
+  Key.ctLabel8,
+  Key.ctLabel12,
+].map((offset) => offset >> 2);
 
 /** The words of the network and transport headers; of the one with the TCP flags only those. */
 export const NETWORK_WORDS: readonly number[] = [...Array(FLOW_KEY_WORDS).keys()].filter(
-  (word) =>
-    (word >= PROTO_WORD && word < BEHIND_NETWORK_WORD) ||
-    word === Key.ipv6Label >> 2 ||
-    (word >= DISCOVERY_WORDS[0] && word <= DISCOVERY_WORDS[1]),
+  (word) => (word >= PROTO_WORD && word < BEHIND_NETWORK_WORD) || word === Key.ipv6Label >> 2 || isLast(word),
 );
 const networkBits = (word: number): number => (word === FLAGS_WORD ? FLAGS_BITS : ALL);
 
@@ -82,6 +97,7 @@ export interface PacketState extends Hidden {
   readonly labels: readonly Entry[];
   readonly inner: Hidden | undefined;
   readonly isOpaque: boolean;
+  readonly isTracked: boolean;
   readonly isMoved: boolean;
 }
 
@@ -101,6 +117,8 @@ export class Packet {
   ethType: number;
   /** The headers behind the Ethernet type are not known. */
   isOpaque = false;
+  /** The tables see what has been found out about its connection, if anything. */
+  isTracked: boolean;
   /** What a label that was popped left behind, by its number. */
   readonly uncovered = new Map<number, number>();
 
@@ -128,6 +146,9 @@ export class Packet {
     this.seen[0] = ALL;
     this.seen[TCI_WORD] = TYPE_BITS;
     if (this.isIp) this.seen[PROTO_WORD] = FRAG_BITS;
+    this.isTracked = this.recirculation !== 0;
+    // So are these zeros.
+    if (!this.isTracked) for (const word of CONNECTION_WORDS) this.written[word] = ALL;
   }
 
   /** The port that counts as ingress. An action may have changed it. */
@@ -159,8 +180,10 @@ export class Packet {
     if (own === 0) return;
     if (this.#isMoved) this.#lookAtOrigin(word, own);
     else this.seen[word]! |= own;
-    const isDiscovery = word >= DISCOVERY_WORDS[0] && word <= DISCOVERY_WORDS[1];
+    const isConnection = word === CONNECTION_PORTS_WORD || (isLast(word) && this.#isInConnection);
+    const isDiscovery = isLast(word) && !isConnection;
     const isTransport = word === PORTS_WORD || (word === FLAGS_WORD && (own & FLAGS_BITS) !== 0);
+    if (isConnection) this.look(CONNECTION_WORD, CONNECTION_PROTO_BITS);
     if (isTransport || isDiscovery) this.look(PROTO_WORD, PROTO_BITS);
     if (isDiscovery) this.look(ICMP_WORD, ICMP_TYPE_AND_CODE);
   }
@@ -179,8 +202,12 @@ export class Packet {
   /** Whether the packet has a field; looks at what that rests on. */
   has({ requires }: Field): boolean {
     if (!requires) return true;
-    const { ethTypes, protocols, icmpTypes } = requires;
-    if (!ethTypes.includes(this.ethType)) return false;
+    const { onConnection, ethTypes, protocols, icmpTypes } = requires;
+    if (ethTypes && !ethTypes.includes(this.ethType)) return false;
+    if (onConnection) {
+      this.look(CONNECTION_WORD, CONNECTION_PROTO_BITS);
+      return this.#isInConnection;
+    }
     if (!protocols) return true;
     this.look(PROTO_WORD, PROTO_BITS);
     if (!protocols.includes(this.words[PROTO_WORD]! & PROTO_BITS) || this.#isLaterFragment) return false;
@@ -266,8 +293,14 @@ export class Packet {
     this.#setLabels(ethType, rest);
   }
 
+  /** The tables forget what they know of its connection. */
+  untrack(): void {
+    for (const word of CONNECTION_WORDS) this.#put(word, ALL, 0, ALL);
+    this.isTracked = false;
+  }
+
   save(): PacketState {
-    const { words, written, tags, labels, inner, ethType, isOpaque } = this;
+    const { words, written, tags, labels, inner, ethType, isOpaque, isTracked } = this;
     const isMoved = this.#isMoved;
     return {
       words: words.slice(),
@@ -277,6 +310,7 @@ export class Packet {
       inner,
       ethType,
       isOpaque,
+      isTracked,
       isMoved,
     };
   }
@@ -289,12 +323,18 @@ export class Packet {
     this.inner = state.inner;
     this.ethType = state.ethType;
     this.isOpaque = state.isOpaque;
+    this.isTracked = state.isTracked;
     this.#isMoved = state.isMoved;
   }
 
   /** A later fragment has no transport header, so nothing in it can be read or set. */
   get #isLaterFragment(): boolean {
     return this.isIp && bytesOf(this.words)[Key.nwFrag]! > 1;
+  }
+
+  /** The first packet of its connection is known. */
+  get #isInConnection(): boolean {
+    return (this.words[CONNECTION_WORD]! & CONNECTION_PROTO_BITS) !== 0;
   }
 
   #lookAt(offset: number, mask: Uint8Array): void {

@@ -17,6 +17,7 @@ import {
   plain,
 } from './context.ts';
 import type { Match } from './match.ts';
+import { CONNECTIONS } from './parse-ct.ts';
 import { HEADERS } from './parse-headers.ts';
 import { parseLearn } from './parse-learn.ts';
 import { isReserved, OUTPUTS, outputTo } from './parse-output.ts';
@@ -102,6 +103,7 @@ const PARSERS: ReadonlyMap<string, ActionParser> = new Map<string, ActionParser>
   ...OUTPUTS,
   ...HEADERS,
   ...SETTERS,
+  ...CONNECTIONS,
   ['clone', (item, context) => ({ kind: 'clone', actions: nested(item, context, 'nested') })],
   [
     'learn',
@@ -126,7 +128,7 @@ const EXPECTED = 'an action such as output, set_field, resubmit or drop, or a po
 
 /** Actions of OVS that have no meaning here. */
 const LATER = new Set(
-  `ct ct_clear nat enqueue multipath bundle bundle_load check_pkt_larger set_queue pop_queue
+  `nat enqueue multipath bundle bundle_load check_pkt_larger set_queue pop_queue
    encap decap dec_nsh_ttl delete_field debug_recirc debug_slow table unroll_xlate`.split(/\s+/),
 );
 

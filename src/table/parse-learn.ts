@@ -11,6 +11,7 @@ import { ones, toNumber } from './bytes.ts';
 import { type Context, type Known, requireField, unknownPacket } from './context.ts';
 import { fieldNames, type Subfield } from './fields.ts';
 import { cutArrow, requireSameWidth, source, target } from './parse-set.ts';
+import { saysConnection } from './protocols.ts';
 import { fieldInBits, parseSubfield } from './subfield.ts';
 import {
   DEFAULT_PRIORITY,
@@ -83,6 +84,7 @@ function note(known: Known, { field, bits }: Subfield, value: bigint): void {
   if (field.name === 'eth_type') known.ethType = Number(value);
   if (field.name === 'nw_proto') known.nwProto = Number(value);
   if (field.name === 'icmpv6_type') known.icmpType = Number(value);
+  if (field.name === 'ct_state') known.hasConnection = saysConnection(Number(value), 0xff);
 }
 
 /** `FIELD=VALUE`, `FIELD=FIELD`, or `FIELD` alone for the packet's own value. */

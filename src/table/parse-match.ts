@@ -9,7 +9,7 @@ import { ones } from './bytes.ts';
 import { type Known, requireField, resolveField } from './context.ts';
 import { type Field, fieldOf, fieldsNamed } from './fields.ts';
 import { bytesOf, KEY_WORDS, Match } from './match.ts';
-import { PROTOCOLS, type Protocol } from './protocols.ts';
+import { PROTOCOLS, type Protocol, saysConnection } from './protocols.ts';
 import { fieldInBits, isWholeField, parseSubfield, placed } from './subfield.ts';
 import { fail, type Item, parseLongNumber, type Token } from './syntax.ts';
 import { type Masked, type PortNumbers, parseValue } from './values.ts';
@@ -17,6 +17,7 @@ import { type Masked, type PortNumbers, parseValue } from './values.ts';
 const ETH_TYPE = fieldOf('eth_type');
 const NW_PROTO = fieldOf('nw_proto');
 const ICMPV6_TYPE = fieldOf('icmpv6_type');
+const CT_STATE = fieldOf('ct_state');
 const VLAN_TCI = fieldOf('vlan_tci');
 
 const protocols = new Map<string, Protocol>(PROTOCOLS.flatMap((row) => row.names.map((name) => [name, row])));
@@ -46,6 +47,10 @@ class Builder implements Known {
 
   get icmpType(): number | undefined {
     return this.#pinned(ICMPV6_TYPE);
+  }
+
+  get hasConnection(): boolean {
+    return saysConnection(this.#values[CT_STATE.offset]!, this.#masks[CT_STATE.offset]!);
   }
 
   /** @throws FlowError when something said before demands other bits */
@@ -79,13 +84,13 @@ class Builder implements Known {
 /** Whether a name means some bits of a field, of which a number is the value: `reg0[0..3]`, `NXM_NX_REG0[]`. */
 const isBits = (name: string): boolean => name.includes('[');
 
-/** What others depend on is read first: Ethernet type, then IP protocol, then ICMP type. */
+/** What others depend on is read first: Ethernet type, then IP protocol, then ICMP type; and a connection's state. */
 function stageOf(name: string): number {
   if (protocols.has(name)) return 0;
   const field = fieldInBits(name.replace(/\[.*$/, ''));
   const fields = field ? [...fieldsNamed(name), field] : fieldsNamed(name);
-  const stage = [ETH_TYPE, NW_PROTO, ICMPV6_TYPE].findIndex((first) => fields.includes(first));
-  return stage < 0 ? 3 : stage;
+  const stage = [ETH_TYPE, NW_PROTO, ICMPV6_TYPE, CT_STATE].findIndex((first) => fields.includes(first));
+  return stage < 0 ? 4 : stage;
 }
 
 /** A value of vlan_vid has the bit that says that there is a tag, unlike one of dl_vlan. */

@@ -1,7 +1,8 @@
 /** Actions that say where packets go: ports, a controller, another table, groups, samples. */
 import { type Action, type ControllerAction, REASONS, type SampleAction } from './action.ts';
-import type { ActionParser, Context } from './context.ts';
+import { type ActionParser, type Context, requireKind } from './context.ts';
 import { source } from './parse-set.ts';
+import { ON_CONNECTION } from './protocols.ts';
 import {
   fail,
   type Item,
@@ -111,17 +112,21 @@ function parseReason(token: Token): ControllerAction['reason'] {
   );
 }
 
-/** `resubmit:PORT`, `resubmit(PORT)`, `resubmit(PORT,TABLE)`, `resubmit(,TABLE)`. */
-function resubmit(item: Item, { ports }: Context): Action {
+/** `resubmit:PORT`, `resubmit(PORT)`, `resubmit(PORT,TABLE)`, `resubmit(,TABLE)`, `resubmit(PORT,TABLE,ct)`. */
+function resubmit(item: Item, context: Context): Action {
+  const { ports } = context;
   const value = valueFor(item, 'resubmit(PORT,TABLE)');
-  const [port, table, ...more] = splitCommas(value);
-  if (more.length > 0) fail(more[0]!, `"${more[0]!.text}"`, 'resubmit(PORT,TABLE)');
+  const [port, table, ct, ...more] = splitCommas(value);
+  const surplus = ct && (ct.text !== 'ct' || !table?.text) ? ct : more[0];
+  if (surplus) fail(surplus, `"${surplus.text}"`, 'resubmit(PORT,TABLE) or resubmit(PORT,TABLE,ct)');
+  if (ct) requireKind(ct, ON_CONNECTION, context);
   const isOwnPort = port!.text === '' || port!.text.toLowerCase() === 'in_port';
   if (isOwnPort && !table?.text) fail(value, `"${value.text}"`, 'resubmit(PORT,TABLE), with one of the two');
   return {
     kind: 'resubmit',
     port: isOwnPort ? undefined : parsePort(port!, ports),
     table: table?.text ? parseTable(table) : undefined,
+    ...(ct && { asFirst: true }),
   };
 }
 

@@ -73,14 +73,17 @@ function requireTag(name: Token, { tags }: Context): void {
 
 const needsTag = ({ onTag, name }: Field): boolean => onTag || name === 'vlan_vid';
 
-function requireWritable(name: Token, field: Field): void {
-  if (!field.writable) fail(name, `"${name.text}" cannot be set`, 'a field that can be written');
+function requireWritable(name: Token, field: Field, { isInCt = false }: Context): void {
+  const { text } = name;
+  if (isInCt && !field.committed) fail(name, `"${text}" set inside ct`, 'ct_mark or ct_label');
+  if (!isInCt && field.committed) fail(name, `"${text}" set outside of ct`, 'it in ct(commit,exec(…))');
+  if (!isInCt && !field.writable) fail(name, `"${text}" cannot be set`, 'a field that can be written');
 }
 
 function setField(item: Item, context: Context): Action {
   const [value, name] = cutArrow(valueFor(item, 'set_field:VALUE->FIELD'), 'set_field:VALUE[/MASK]->FIELD');
   const field = resolveField(name, context);
-  requireWritable(name, field);
+  requireWritable(name, field, context);
   if (needsTag(field)) requireTag(name, context);
   const masked = parseValue(value, field, context.ports);
   checkVlanVid(field, masked, value);
@@ -98,7 +101,7 @@ export function source(token: Token, context: Context): Subfield {
 /** Bits that an action writes. @throws FlowError when it cannot, or packets may lack the field */
 export function target(token: Token, context: Context): Subfield {
   const subfield = source(token, context);
-  requireWritable(token, subfield.field);
+  requireWritable(token, subfield.field, context);
   return subfield;
 }
 

@@ -2,9 +2,12 @@
 import type {
   Action,
   ControllerAction,
+  CtAction,
   LearnAction,
   LearnSource,
   LearnSpec,
+  Nat,
+  ResubmitAction,
   SampleAction,
   SetAction,
 } from './action.ts';
@@ -12,7 +15,7 @@ import { fromNumber, ones } from './bytes.ts';
 import type { Field, Subfield } from './fields.ts';
 import { isSameSubfield, isWholeField, printSubfield } from './subfield.ts';
 import { DEFAULT_PRIORITY } from './syntax.ts';
-import { type PortNames, printHex, printPort, printValue } from './values.ts';
+import { type PortNames, printHex, printIpv4, printIpv6, printPort, printValue } from './values.ts';
 
 const LENGTH_MAX = 0xffff;
 
@@ -100,13 +103,42 @@ function printLearn(action: LearnAction, names: PortNames | undefined): string {
   ]);
 }
 
-function printResubmit(
-  port: number | undefined,
-  table: number | undefined,
-  names: PortNames | undefined,
-): string {
+function printResubmit({ port, table, asFirst }: ResubmitAction, names: PortNames | undefined): string {
   const from = port === undefined ? '' : printPort(port, names);
-  return table === undefined ? `resubmit:${from}` : `resubmit(${from},${table})`;
+  return table === undefined ? `resubmit:${from}` : `resubmit(${from},${table}${asFirst ? ',ct' : ''})`;
+}
+
+/** `FIRST-LAST`, or one where the two are the same. */
+const printRange = (first: string, last: string): string => (first === last ? first : `${first}-${last}`);
+
+/** IPv6 addresses stand in brackets when ports follow. */
+function printEnd(end: string, { addresses, ports }: Nat): string {
+  if (!addresses) return end;
+  const print = (bytes: Uint8Array): string => {
+    if (bytes.length === 4) return printIpv4(bytes);
+    return ports ? `[${printIpv6(bytes)}]` : printIpv6(bytes);
+  };
+  const range = printRange(print(addresses.first), print(addresses.last));
+  return `${end}=${range}${ports ? `:${printRange(`${ports.first}`, `${ports.last}`)}` : ''}`;
+}
+
+/** The same in a flow and in a program. */
+export function printNat(nat: Nat): string {
+  if (nat.end === undefined) return 'nat';
+  return call('nat', [printEnd(nat.end, nat), nat.persistent === true && 'persistent', nat.choice ?? false]);
+}
+
+function printCt(action: CtAction, names: PortNames | undefined): string {
+  const { commit, force, table, zone, nat, exec } = action;
+  const printedZone = typeof zone === 'number' ? `${zone}` : printSubfield(zone);
+  return call('ct', [
+    commit && 'commit',
+    force && 'force',
+    table !== undefined && `table=${table}`,
+    zone !== 0 && `zone=${printedZone}`,
+    nat !== undefined && printNat(nat),
+    exec.length > 0 && `exec(${printActions(exec, names)})`,
+  ]);
 }
 
 const ethernetType = (type: number): string => `0x${type.toString(16).padStart(4, '0')}`;
@@ -151,7 +183,7 @@ function printAction(action: Action, names: PortNames | undefined): string {
     case 'decMplsTtl':
       return 'dec_mpls_ttl';
     case 'resubmit':
-      return printResubmit(action.port, action.table, names);
+      return printResubmit(action, names);
     case 'goto':
       return `goto_table:${action.table}`;
     case 'writeMetadata': {
@@ -172,6 +204,10 @@ function printAction(action: Action, names: PortNames | undefined): string {
       return printSample(action, names);
     case 'learn':
       return printLearn(action, names);
+    case 'ct':
+      return printCt(action, names);
+    case 'ctClear':
+      return 'ct_clear';
     case 'conjunction':
       return `conjunction(${action.id},${action.clause}/${action.of})`;
     case 'finTimeout':

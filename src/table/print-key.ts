@@ -8,11 +8,29 @@ import { swap16, swap32 } from './bytes.ts';
 import { TCI_WORD } from './entry.ts';
 import { fieldOf } from './fields.ts';
 import { Match } from './match.ts';
-import { meets } from './protocols.ts';
+import { meets, type PacketKind } from './protocols.ts';
 import { printMatchValue } from './values.ts';
 
 /** The parts of each group and their fields. */
 const GROUPS = Object.entries({
+  ct_state: { '': 'ct_state' },
+  ct_zone: { '': 'ct_zone' },
+  ct_mark: { '': 'ct_mark' },
+  ct_label: { '': 'ct_label' },
+  ct_tuple4: {
+    src: 'ct_nw_src',
+    dst: 'ct_nw_dst',
+    proto: 'ct_nw_proto',
+    tp_src: 'ct_tp_src',
+    tp_dst: 'ct_tp_dst',
+  },
+  ct_tuple6: {
+    src: 'ct_ipv6_src',
+    dst: 'ct_ipv6_dst',
+    proto: 'ct_nw_proto',
+    tp_src: 'ct_tp_src',
+    tp_dst: 'ct_tp_dst',
+  },
   eth: { src: 'eth_src', dst: 'eth_dst' },
   eth_type: { '': 'eth_type' },
   mpls: { label: 'mpls_label', tc: 'mpls_tc', ttl: 'mpls_ttl', bos: 'mpls_bos' },
@@ -55,9 +73,6 @@ const VLAN_PCP = fieldOf('vlan_pcp');
 const PRESENT = swap16(VLAN_PRESENT);
 const FURTHER_LABELS = [1, 2].map((i) => ({ name: `lse${i}`, word: (Key.nwSrc >> 2) + i }));
 
-/** What kind of packet it is: these decide what its other bytes are. */
-export type PacketKind = Pick<Match, 'ethType' | 'nwProto' | 'icmpType'>;
-
 const isSet = (mask: Uint8Array): boolean => mask.some((byte) => byte !== 0);
 
 function printTag(name: string, match: Match): string[] {
@@ -83,12 +98,12 @@ export function printTags(match: Match): string[] {
 }
 
 /** The groups of fields that a match mentions, for packets of the given kind. */
-export function printGroups(match: Match, { ethType, nwProto, icmpType }: PacketKind): string[] {
+export function printGroups(match: Match, kind: PacketKind): string[] {
   return GROUPS.flatMap(({ group, requires, parts }) => {
-    if (!meets(requires, ethType, nwProto, icmpType)) return [];
+    if (!meets(requires, kind)) return [];
     const said = parts
       .map(({ part, field }) => ({ part, field, masked: match.get(field) }))
-      .filter(({ field, masked }) => isSet(masked.mask) && meets(field.requires, ethType, nwProto, icmpType))
+      .filter(({ field, masked }) => isSet(masked.mask) && meets(field.requires, kind))
       .map(({ part, field, masked }) => `${part && `${part}=`}${printMatchValue(masked, field)}`);
     const further = group === 'mpls' ? printFurtherLabels(match) : [];
     return said.length > 0 ? [`${group}(${said.join(',')})`, ...further] : further;

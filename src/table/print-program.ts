@@ -6,6 +6,10 @@
 import {
   OP_CLONE,
   OP_CONTROLLER,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
   OP_DROP,
   OP_END,
   OP_METER,
@@ -21,8 +25,11 @@ import {
   OP_TALLY,
   OP_TRUNCATE,
 } from '../datapath.ts';
+import { toNumber } from './bytes.ts';
+import { printCtWords, printNatWords } from './ct.ts';
 import { KEY_WORDS, Match } from './match.ts';
-import { type PacketKind, printGroups, printTags } from './print-key.ts';
+import { printGroups, printTags } from './print-key.ts';
+import type { PacketKind } from './protocols.ts';
 import { type PortNames, printPort } from './values.ts';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -32,6 +39,8 @@ function printPushVlan(word: number): string {
   const outer = tpid === 0x8100 ? '' : `tpid=${hex(tpid)},`;
   return `push_vlan(${outer}vid=${word & 0xfff},pcp=${(word >> 13) & 7})`;
 }
+
+const printLabel = (words: Uint32Array): string => `0x${toNumber(new Uint8Array(words.buffer)).toString(16)}`;
 
 function printPushMpls(ethType: number, entry: number): string {
   const parts = `label=${entry >>> 12},tc=${(entry >>> 9) & 7},ttl=${entry & 0xff},bos=${(entry >>> 8) & 1}`;
@@ -64,6 +73,11 @@ class Printer {
 
   #next(): number {
     return this.#program[this.#at++]!;
+  }
+
+  #take(words: number): Uint32Array {
+    this.#at += words;
+    return this.#program.slice(this.#at - words, this.#at);
   }
 
   #printSets(kind: PacketKind): string[] {
@@ -103,6 +117,12 @@ class Printer {
         return `controller(${this.#next()})`;
       case OP_RECIRCULATE:
         return `recirc(${hex(this.#next())})`;
+      case OP_CT:
+      case OP_CT_LABEL:
+      case OP_CT_NAT:
+        return this.#printCt(operation, kind);
+      case OP_CT_CLEAR:
+        return 'ct_clear';
       case OP_CLONE:
         return `clone(${this.print(kind)})`;
       case OP_SAMPLE: {
@@ -114,6 +134,16 @@ class Printer {
       default:
         throw new Error(`operation ${operation} in a program`);
     }
+  }
+
+  /** OP_CT with what stands before it for it. */
+  #printCt(first: number, { ethType }: PacketKind): string {
+    const more: { label?: string; nat?: string } = {};
+    for (let operation = first; operation !== OP_CT; operation = this.#next()) {
+      if (operation === OP_CT_LABEL) more.label = `${printLabel(this.#take(4))}/${printLabel(this.#take(4))}`;
+      else more.nat = printNatWords(this.#take(10), ethType);
+    }
+    return printCtWords(this.#take(5), more);
   }
 
   #printSelect(kind: PacketKind): string {
@@ -130,6 +160,6 @@ class Printer {
  * @param ports their names; a port that is not among them is printed by number
  */
 export function printProgram(program: Uint32Array, kind: PacketKind, ports: PortNames): string {
-  const { ethType, nwProto, icmpType } = kind;
-  return new Printer(program, ports).print({ ethType, nwProto, icmpType });
+  const { ethType, nwProto, icmpType, hasConnection } = kind;
+  return new Printer(program, ports).print({ ethType, nwProto, icmpType, hasConnection });
 }

@@ -42,7 +42,7 @@ function printVlan(match: Match): string[] {
 
 /** The match without its priority; empty when every packet matches. */
 export function printMatch(match: Match, names?: PortNames): string {
-  const { ethType, nwProto, icmpType } = match;
+  const { ethType, nwProto } = match;
   const protocol =
     PROTOCOLS.find((row) => row.ethType === ethType && row.nwProto === nwProto) ??
     PROTOCOLS.find((row) => row.ethType === ethType && row.nwProto === undefined);
@@ -53,7 +53,7 @@ export function printMatch(match: Match, names?: PortNames): string {
   for (const field of FIELDS) {
     if (field === FIRST_REGISTER && protocol) parts.push(protocol.names[0]!);
     if (!field.printed || said.has(field.name)) continue;
-    if (!meets(field.requires, ethType, nwProto, icmpType)) continue;
+    if (!meets(field.requires, match)) continue;
     const masked = match.get(field);
     if (isSet(masked.mask)) parts.push(`${field.matchName}=${printMatchValue(masked, field, names)}`);
     if (field === IN_PORT) parts.push(...printVlan(match));

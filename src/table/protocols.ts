@@ -11,22 +11,32 @@ const ETH_RARP = 0x8035;
 export const TCP = 6;
 export const UDP = 17;
 export const SCTP = 132;
-const ICMP = 1;
+export const ICMP = 1;
 export const ICMPV6 = 58;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
 
-/** What a packet must be to have a field: one of these Ethernet types and, if given, IP protocols and types. */
+/** What kind of packet it is, as far as that is known: this decides what its other bytes are. */
+export interface PacketKind {
+  readonly ethType: number | undefined;
+  readonly nwProto: number | undefined;
+  readonly icmpType: number | undefined;
+  /** It belongs to a connection, whose first packet is known. */
+  readonly hasConnection: boolean;
+}
+
+/** What a packet must be to have a field: of each kind that is given, one of these. */
 export interface Prerequisite {
   /** As one would write it in a match. */
   readonly name: string;
-  readonly ethTypes: readonly number[];
+  readonly onConnection?: boolean;
+  readonly ethTypes?: readonly number[];
   readonly protocols?: readonly number[];
   /** Of ICMPv6, with code 0. */
   readonly icmpTypes?: readonly number[];
 }
 
-const needs = (name: string, ethTypes: readonly number[], ...protocols: number[]): Prerequisite =>
+const needs = (name: string, ethTypes: readonly number[], ...protocols: number[]) =>
   protocols.length > 0 ? { name, ethTypes, protocols } : { name, ethTypes };
 
 export const ON_IPV4 = needs('ip', [ETH_IPV4]);
@@ -57,18 +67,45 @@ export const ON_ADVERTISEMENT: Prerequisite = {
   icmpTypes: [ADVERTISEMENT],
 };
 
+/** A packet that belongs to a connection. Its state is one that only such packets have. */
+const CONNECTED = 'ct_state=+trk-inv, +new or +est';
+export const ON_CONNECTION: Prerequisite = { name: CONNECTED, onConnection: true };
+export const ON_IPV4_CONNECTION: Prerequisite = {
+  ...ON_IPV4,
+  name: `ip and ${CONNECTED}`,
+  onConnection: true,
+};
+export const ON_IPV6_CONNECTION: Prerequisite = {
+  ...ON_IPV6,
+  name: `ipv6 and ${CONNECTED}`,
+  onConnection: true,
+};
+
+// Bits of ct_state.
+const INVALID = 0x10;
+const TRACKED = 0x20;
+const IN_CONNECTION = 0xcf; // new, established, related, reply, with another source or destination
+
+/** Whether a state, of which the bits of `mask` are known, is that of a packet that belongs to a connection. */
+export const saysConnection = (state: number, mask: number): boolean =>
+  (state & IN_CONNECTION) !== 0 || ((state & TRACKED) !== 0 && (mask & ~state & INVALID) !== 0);
+
+/** Whether a state is that of a packet that cannot belong to one. */
+export const saysInvalid = (state: number): boolean => (state & INVALID) !== 0;
+
+const includes = (wanted: readonly number[] | undefined, number: number | undefined): boolean =>
+  !wanted || (number !== undefined && wanted.includes(number));
+
 /** Whether a packet, or a match that pins these, has what is required. */
-export function meets(
-  requires: Prerequisite | undefined,
-  ethType: number | undefined,
-  nwProto: number | undefined,
-  icmpType?: number | undefined,
-): boolean {
+export function meets(requires: Prerequisite | undefined, kind: PacketKind): boolean {
   if (!requires) return true;
-  const { ethTypes, protocols, icmpTypes } = requires;
-  if (ethType === undefined || !ethTypes.includes(ethType)) return false;
-  if (protocols && (nwProto === undefined || !protocols.includes(nwProto))) return false;
-  return !icmpTypes || (icmpType !== undefined && icmpTypes.includes(icmpType));
+  // Neighbour discovery is never tracked.
+  if (requires.onConnection && (!kind.hasConnection || meets(ON_ND, kind))) return false;
+  return (
+    includes(requires.ethTypes, kind.ethType) &&
+    includes(requires.protocols, kind.nwProto) &&
+    includes(requires.icmpTypes, kind.icmpType)
+  );
 }
 
 /** A protocol's short name stands for an Ethernet type and an IP protocol; the first is the printed one. */

@@ -89,14 +89,16 @@ function parseMac(token: Token): Uint8Array {
   return Uint8Array.from(token.text.split(':'), (byte) => Number.parseInt(byte, 16));
 }
 
-function parseIpv4(token: Token): Uint8Array {
+/** @throws FlowError */
+export function parseIpv4(token: Token): Uint8Array {
   if (!ipaddr.IPv4.isValidFourPartDecimal(token.text)) {
     fail(token, `"${token.text}"`, 'an IPv4 address such as 10.0.0.1');
   }
   return Uint8Array.from(ipaddr.IPv4.parse(token.text).toByteArray());
 }
 
-function parseIpv6(token: Token): Uint8Array {
+/** @throws FlowError */
+export function parseIpv6(token: Token): Uint8Array {
   if (token.text.includes('%') || !ipaddr.IPv6.isValid(token.text)) {
     fail(token, `"${token.text}"`, 'an IPv6 address such as fe80::1');
   }
@@ -199,8 +201,8 @@ export function parseValue(token: Token, field: Field, ports: PortNumbers): Mask
 
 const printMac = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
-const printIpv4 = (bytes: Uint8Array): string => bytes.join('.');
-const printIpv6 = (bytes: Uint8Array): string => new ipaddr.IPv6([...bytes]).toRFC5952String();
+export const printIpv4 = (bytes: Uint8Array): string => bytes.join('.');
+export const printIpv6 = (bytes: Uint8Array): string => new ipaddr.IPv6([...bytes]).toRFC5952String();
 
 /** In hexadecimal, of at least so many digits; without any, zero is just that. */
 export const printHex = (value: bigint, digits = 0): string =>

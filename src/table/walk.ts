@@ -21,16 +21,18 @@ import {
   DROP_TTL_EXPIRED,
   KEY_SIZE,
 } from '../datapath.ts';
-import { type Action, addsTag, type ControllerAction, type LearnAction } from './action.ts';
+import { type Action, addsTag, type ControllerAction, type CtAction, type LearnAction } from './action.ts';
 import { actionSetOutput, orderActionSet } from './action-set.ts';
 import { bucketByHash, liveBuckets } from './buckets.ts';
 import { fromNumber } from './bytes.ts';
+import { ctFlags, natWords } from './ct.ts';
 import { Emitter } from './emit.ts';
-import { fieldOf, Pipeline, type Subfield } from './fields.ts';
+import { type Field, fieldOf, Pipeline, type Subfield } from './fields.ts';
+import { FirstPacket } from './first-packet.ts';
 import type { Bucket, Group } from './group.ts';
 import { learnedFlow } from './learn.ts';
 import type { Sighting } from './mac.ts';
-import { bytesOf } from './match.ts';
+import { bytesOf, KEY_WORDS } from './match.ts';
 import { needsHeaders } from './needs.ts';
 import { forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
@@ -73,6 +75,14 @@ const TELLING = [
 
 const NW_TTL = wholeField(fieldOf('nw_ttl'));
 const MPLS_TTL = wholeField(fieldOf('mpls_ttl'));
+const CT_NW_PROTO = fieldOf('ct_nw_proto');
+
+/** The bits that an action sets, if it is one that sets any. */
+function targetOf(action: Action): { readonly field: Field; readonly mask: Uint8Array } | undefined {
+  if (action.kind === 'set') return action;
+  if (action.kind !== 'load' && action.kind !== 'move') return undefined;
+  return { field: action.to.field, mask: placed(action.to, 0n).mask };
+}
 
 export class Walk {
   readonly packet: Packet;
@@ -138,24 +148,28 @@ export class Walk {
   }
 
   /** Looks the packet up in a table as if it had come in on `ingress`; the rule's actions are next. */
-  #enter(table: number, ingress: number, depth: number): void {
+  #enter(table: number, ingress: number, depth: number, asFirst = false): void {
     if (depth > DEPTH_MAX || this.#steps++ > STEPS_MAX) {
       this.#because(DROP_RESUBMIT_LIMIT);
       return;
     }
-    const rule = this.#lookUp(table, ingress);
+    const rule = this.#lookUp(table, ingress, asFirst);
     if (rule) {
       this.rules.push(rule);
       this.#visits.push({ actions: rule.actions, next: 0, table, cookie: rule.cookie, depth });
     } else this.#because(DROP_TABLE_MISS);
   }
 
-  /** The packet has its real ingress port back afterwards. */
-  #lookUp(table: number, ingress: number): Rule | undefined {
+  /**
+   * The packet has its real ingress port back afterwards.
+   * @param asFirst with what the first packet of its connection had; if nothing is known of that, no rule applies
+   */
+  #lookUp(table: number, ingress: number, asFirst: boolean): Rule | undefined {
     const { packet } = this;
+    if (asFirst && !(packet.isIp && packet.has(CT_NW_PROTO))) return undefined;
     const realIngress = packet.inPort;
     packet.inPort = ingress;
-    const rule = this.#context.tables.lookUp(table, packet);
+    const rule = this.#context.tables.lookUp(table, asFirst ? new FirstPacket(packet) : packet);
     packet.inPort = realIngress;
     return rule;
   }
@@ -170,7 +184,7 @@ export class Walk {
       case 'resubmit': {
         const target = action.table ?? visit.table;
         const depth = target > visit.table ? visit.depth : visit.depth + 1;
-        this.#enter(target, action.port ?? packet.inPort, depth);
+        this.#enter(target, action.port ?? packet.inPort, depth, action.asFirst);
         break;
       }
       case 'output':
@@ -261,6 +275,13 @@ export class Walk {
         break;
       case 'learn':
         this.#learn(action);
+        break;
+      case 'ct':
+        this.#track(action, visit);
+        break;
+      case 'ctClear':
+        packet.untrack();
+        this.emitter.clearTracking();
         break;
       case 'exit':
         this.#visits = [];
@@ -363,6 +384,33 @@ export class Walk {
     if (action.result) this.#load(action.result, hasRoom ? 1n : 0n);
   }
 
+  /**
+   * Has the packet tracked. The table that is to know of it gets a copy, in another round; here nothing is known of
+   * it, as if it had not been tracked.
+   */
+  #track(action: CtAction, visit: Visit): void {
+    const { packet, emitter } = this;
+    const { zone, table, nat, exec } = action;
+    const number = typeof zone === 'number' ? zone : Number(packet.read(zone));
+    const set = this.#setInConnection(exec, visit);
+    const recirculation = table === undefined ? undefined : this.#fork(table);
+    emitter.track(ctFlags(action), number, set, nat && natWords(nat, packet.ethType), recirculation);
+    packet.untrack();
+  }
+
+  /** Sets mark and label in the packet's key. Which bits of the key these are. */
+  #setInConnection(exec: readonly Action[], visit: Visit): Uint32Array {
+    const set = new Uint32Array(KEY_WORDS);
+    const bytes = bytesOf(set);
+    for (const action of exec) {
+      const target = targetOf(action);
+      if (!target || (action.kind === 'move' && !this.packet.has(action.from.field))) continue;
+      for (const [i, bits] of target.mask.entries()) bytes[target.field.offset + i]! |= bits;
+      this.#do(action, visit);
+    }
+    return set;
+  }
+
   #group(id: number, visit: Visit): void {
     const group = this.#context.groups.get(id);
     if (!group) return this.#because(DROP_NO_SUCH_GROUP);
@@ -432,19 +480,33 @@ export class Walk {
 
   /** Keeps what is left to do for when the packet comes back. The walk ends here, for now. */
   #freeze(): number | undefined {
+    const visits = this.#visits.filter(({ actions, next }) => next < actions.length);
+    const frozen = this.#keep(
+      visits.map((visit) => ({ ...visit })),
+      this.#isWhole,
+    );
+    this.#visits = [];
+    this.#actionSet = [];
+    return frozen;
+  }
+
+  /** A walk of its own, from a table on, for a copy of the packet. */
+  #fork(table: number): number | undefined {
+    const visit: Visit = { actions: [{ kind: 'goto', table }], next: 0, table: 0, cookie: 0n, depth: 0 };
+    return this.#keep([visit], true);
+  }
+
+  /** The number under which the packet goes on with `visits` and all else that this walk knows. */
+  #keep(visits: readonly Visit[], isWhole: boolean): number | undefined {
     const { packet } = this;
     const frozen = this.#context.freeze({
-      visits: this.#visits
-        .filter(({ actions, next }) => next < actions.length)
-        .map((visit) => ({ ...visit })),
+      visits,
       pipeline: bytesOf(packet.words).slice(KEY_SIZE),
       inPort: packet.inPort === this.#ingress ? undefined : packet.inPort,
       stack: this.#stack,
       actionSet: this.#actionSet,
-      isWhole: this.#isWhole,
+      isWhole,
     });
-    this.#visits = [];
-    this.#actionSet = [];
     if (frozen === undefined) this.#because(DROP_STATE_FULL);
     return frozen;
   }

@@ -9,6 +9,8 @@ export interface Reclaimed {
   frames: number;
   /** Being made or retired; of a handler only. */
   flows: number;
+  /** Being made, or removed and not free yet, whoever did that. */
+  connections: number;
   /** Received, without a fate, and with nobody else: dropped as `thread_died`. */
   packets: number;
   copies: number;
@@ -50,6 +52,7 @@ function reclaimOne({ arena, thread, exports }: Datapath): Reclaimed {
     copies: exports.settle(true),
     frames: exports.reclaimFrames(),
     flows: isHandler ? exports.reclaimFlows() : 0,
+    connections: exports.reclaimConnections(),
   };
   exports.reset();
   return found;

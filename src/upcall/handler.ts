@@ -11,6 +11,7 @@ import {
   STAGE_INSTALL,
   STAGE_TRANSLATE,
 } from '../datapath.ts';
+import { parseConnectionFilter } from '../table/connection-filter.ts';
 import { MacTable } from '../table/mac.ts';
 import { formatMegaflow } from '../table/megaflow.ts';
 import type { BridgePort } from '../table/normal.ts';
@@ -20,6 +21,8 @@ import type { Rule } from '../table/rule.ts';
 import { Ruleset } from '../table/ruleset.ts';
 import { translate } from '../table/translate.ts';
 import type { Translation, TranslationContext } from '../table/translation.ts';
+import { ConnectionEvents } from './connection-events.ts';
+import { flushSlice, listSlice } from './connections.ts';
 import { DatapathMeters } from './datapath-meters.ts';
 import { puntEvent, removalEvent } from './events.ts';
 import { credit, type Heard, Megaflows, type NamedTranslation } from './megaflows.ts';
@@ -28,9 +31,12 @@ import { Names } from './names.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest, PortName, RuleRequest } from './request.ts';
 import { changesOf, type Facts, look, reportOf } from './rule-commands.ts';
 import { Tallies } from './tallies.ts';
+import { deleteLimits, limitRows, setLimits } from './zone-limits.ts';
 
 /** FIN and RST, as `Heard` has flags. */
 const ENDS_CONNECTION = 0x0500;
+/** Connections that one round looks after: some 50 us, so that misses do not wait for it. */
+const SWEEP_STEPS = 256;
 
 export class Handler {
   readonly #datapath: Datapath;
@@ -43,6 +49,7 @@ export class Handler {
   readonly #tallies: Tallies;
   readonly #names = new Names();
   readonly #monitors = new Monitors();
+  readonly #connectionEvents: ConnectionEvents;
   readonly #key = new Uint8Array(KEY_SIZE);
   #portsGeneration = 0;
   #nowMs = 0;
@@ -54,6 +61,7 @@ export class Handler {
     this.#ruleset = new Ruleset(options.rules);
     this.#meters = new DatapathMeters(datapath.arena);
     this.#tallies = new Tallies(new Observer(datapath.arena));
+    this.#connectionEvents = new ConnectionEvents(datapath);
     this.#megaflows = new Megaflows(
       datapath,
       this.#names,
@@ -107,14 +115,17 @@ export class Handler {
     const creditedMs = this.#megaflows.maintain(this.#generation, this.#ruleset.tables.expiryMs, nowMs);
     if (creditedMs !== undefined) this.#expire(creditedMs);
     this.#reportRemovals();
+    const swept = exports.sweep(SWEEP_STEPS);
+    const events = this.#connectionEvents.drain();
     exports.leave();
     exports.reclaim();
-    return misses + punts + (this.#datapath.isHeldUp() ? 1 : 0);
+    return misses + punts + swept + events + (this.#datapath.isHeldUp() ? 1 : 0);
   }
 
   /** When `round` has something to do though no packet missed. */
   dueMs(): number {
-    return this.#megaflows.dueMs(this.#generation, this.#ruleset.tables.expiryMs);
+    const forFlowsMs = this.#megaflows.dueMs(this.#generation, this.#ruleset.tables.expiryMs);
+    return Math.min(forFlowsMs, this.#datapath.exports.sweepDueMs());
   }
 
   /** Rules that were not used until `creditedMs` may have expired; their megaflows go at once. */
@@ -218,7 +229,18 @@ export class Handler {
         return this.#monitors.take(request.monitor);
       case 'unwatch':
         this.#monitors.end(request.monitor);
+        this.#connectionEvents.end(request.monitor);
         return [];
+      case 'events':
+        return this.#connectionEvents.take(request.monitor, request.filter);
+      case 'connections':
+        return listSlice(this.#datapath, request.from, parseConnectionFilter(request.filter));
+      case 'flush':
+        return flushSlice(this.#datapath, request.from, parseConnectionFilter(request.filter));
+      case 'limits':
+        return limitRows(this.#datapath);
+      case 'changeLimits':
+        return (request.action === 'set' ? setLimits : deleteLimits)(this.#datapath, request.text);
       case 'ports':
         this.#changePorts(request.ports);
         return [];

@@ -10,13 +10,21 @@
 import type { RuleCommand } from '../model.ts';
 import type { HandlerReply, HandlerRequest } from './request.ts';
 
-/** Requests, and of those about rules actions, that only look: they leave nothing to remember. */
+/**
+ * Requests, and of those about rules actions, that leave nothing to remember: they only look, or what they change
+ * is in the arena.
+ */
 const LOOKS: readonly HandlerRequest['command'][] = [
   'flows',
   'megaflows',
   'macs',
   'watch',
   'unwatch',
+  'events',
+  'connections',
+  'flush',
+  'limits',
+  'changeLimits',
   'snapshot',
 ];
 const RULE_LOOKS: readonly RuleCommand[] = ['dump', 'stats', 'snapshot'];

@@ -4,7 +4,7 @@
  */
 import type { SwitchEvent, Watched } from '../model.ts';
 
-const MONITORS_MAX = 16;
+export const MONITORS_MAX = 16;
 const EVENTS_MAX = 4096;
 /** Hex digits and text of packets that one queue may hold. */
 const CHARACTERS_MAX = 8 << 20;

@@ -1,6 +1,17 @@
 /** What the control side asks of the handler, and gets: plain data, so that it crosses threads. */
-import type { FlowRow, MacRow, MegaflowRow, RuleCommand, RuleKind, Watched } from '../model.ts';
+import type {
+  FlowRow,
+  LimitAction,
+  LimitRow,
+  MacRow,
+  MegaflowRow,
+  RuleCommand,
+  RuleKind,
+  Watched,
+} from '../model.ts';
 import type { RuleLimits } from '../table/tables.ts';
+import type { EventSlice } from './connection-events.ts';
+import type { ConnectionSlice, FlushSlice } from './connections.ts';
 
 /** A port as the tables know it. */
 export interface PortName {
@@ -35,9 +46,24 @@ export type HandlerRequest =
   | RuleRequest
   /** Asked again and again, by each monitor under a number of its own. */
   | { command: 'watch' | 'unwatch'; monitor: number }
+  /** The same for what happens to connections; `unwatch` ends it as well. */
+  | { command: 'events'; monitor: number; filter: readonly string[] }
+  /** A slice of them; asked again with `from` where the last one says to go on. */
+  | { command: 'connections' | 'flush'; filter: readonly string[]; from: number }
+  | { command: 'changeLimits'; action: LimitAction; text: string }
   | { command: 'ports'; ports: PortName[] }
-  | { command: 'flows' | 'megaflows' | 'macs' }
+  | { command: 'flows' | 'megaflows' | 'macs' | 'limits' }
   /** What a handler that has just started must be asked to have the same tables. */
   | { command: 'snapshot' };
 
-export type HandlerReply = string[] | FlowRow[] | MegaflowRow[] | MacRow[] | HandlerRequest[] | Watched;
+export type HandlerReply =
+  | string[]
+  | FlowRow[]
+  | MegaflowRow[]
+  | MacRow[]
+  | LimitRow[]
+  | HandlerRequest[]
+  | Watched
+  | ConnectionSlice
+  | FlushSlice
+  | EventSlice;

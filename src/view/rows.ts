@@ -78,6 +78,11 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
     { head: 'to', cell: (mirror) => mirror.to.join(' ') },
     { head: 'output', cell: (mirror) => mirror.output },
   ],
+  limits: [
+    { head: 'zone', cell: ({ zone }) => String(zone), right: true },
+    { head: 'limit', cell: ({ limit }) => (limit === null ? 'none' : count(limit)), right: true },
+    { head: 'connections', cell: (row) => (row.count === null ? '-' : count(row.count)), right: true },
+  ],
 };
 
 const STAGES: Column<StageRow & { thread: number }>[] = [

@@ -23,6 +23,12 @@ export function text(pattern: RegExp, error: string) {
   return z.string({ error }).regex(pattern, { error });
 }
 
+/** YAML 1.2 has only true and false; people write yes and no. */
+export const yesNo = z.preprocess(
+  (value) => (value === 'yes' ? true : value === 'no' ? false : value),
+  z.boolean({ error: oneOf(['yes', 'no']) }),
+);
+
 /** The value of `source` as the schema has it. Throws ConfigError, which lists every problem. */
 export function readAs<Schema extends z.ZodType>(source: Source, schema: Schema): z.output<Schema> {
   const parsed = schema.safeParse(source.value ?? undefined);

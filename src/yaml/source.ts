@@ -126,10 +126,12 @@ export class Source {
     return node.items.find((pair) => String(isScalar(pair.key) ? pair.key.value : pair.key) === String(key));
   }
 
+  /** Where the last key of `path` stands; an item of a list has none, so where it begins. */
   #keyPlace(path: Path): Place {
-    const pair = path.length === 0 ? undefined : this.#pair(this.#node(path.slice(0, -1)), path.at(-1)!);
-    const key = pair?.key as Node | undefined;
-    return this.#place(key?.range?.[0] ?? (this.#document.contents as Node | null)?.range?.[0] ?? 0);
+    const parent = path.length === 0 ? undefined : this.#node(path.slice(0, -1));
+    const node = isSeq(parent) ? parent.items[Number(path.at(-1))] : this.#pair(parent, path.at(-1)!)?.key;
+    const at = (node ?? this.#document.contents) as Node | null;
+    return this.#place(at?.range?.[0] ?? 0);
   }
 
   /**

@@ -42,10 +42,24 @@ const WRONG: readonly [args: string[], message: RegExp][] = [
   [['run', 'nowhere.yaml'], /^nowhere.yaml: found no such file, expected a configuration in YAML$/m],
   [['check', 'nowhere.yaml'], /^nowhere.yaml: found no such file/],
   [['show', 'everything'], /Allowed choices are ports, flows/],
+  [['show', 'ports', 'zone=1'], /^heddle: show ports: found "zone=1", expected no filter$/m],
+  [['show', 'ports', '--format', 'linux'], /found --format, which is for connections/],
+  [['show', 'ports', '--stats'], /found --stats, which is for connections/],
+  [['show', 'connections', '--format', 'csv'], /Allowed choices are ovs, linux/],
+  [['show', 'connections', '--format', 'ovs', '--json'], /found --json and --format, expected one of them/],
+  [['flush', 'flows'], /Allowed choices are connections/],
+  [['flush', 'connections'], /^heddle: flush connections: found nothing, expected FILTER or --all$/m],
+  [['flush', 'connections', 'zone=1', '--all'], /found FILTER and --all, expected one of them/],
+  [['events', '--count', '0'], /Expected a whole number/],
+  [['limits', 'set'], /missing required argument 'limit'/],
+  [['limits', 'ad', 'zone=1'], /unknown command 'ad'/],
   [['flows', 'add'], /^heddle: flows add: found nothing, expected FLOW or -f FILE$/m],
   [['flows', 'add', '--strict', 'arp,actions=drop'], /unknown option '--strict'/],
   [['flows', 'add', 'arp,actions=drop', '-f', 'x'], /found FLOW and -f FILE/],
   [['flows', 'add', '-f', 'nowhere'], /^heddle: nowhere: ENOENT/m],
+  [['conntrack', 'pcap'], /^heddle: missing required argument 'file'$/m],
+  [['conntrack', 'pcap', 'nowhere', '0'], /Expected a whole number from 1 to 32/],
+  [['conntrack', 'pcpa'], /unknown command 'pcpa'/],
 ];
 
 for (const [args, message] of WRONG) {
@@ -94,7 +108,7 @@ test('heddle check prints the flows', async () => {
 });
 
 test('the examples are right', async () => {
-  for (const name of ['balance', 'demo', 'patch', 'switch', 'vlans', 'vm']) {
+  for (const name of ['balance', 'demo', 'firewall', 'nat', 'patch', 'switch', 'vlans', 'vm']) {
     const path = new URL(`../../../examples/${name}.yaml`, import.meta.url).pathname;
     const { code, stderr } = await heddle('check', path).outcome;
     assert.equal(stderr, '');

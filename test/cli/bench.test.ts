@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
 import test from 'node:test';
-import { heddle } from './child.ts';
+import { file, heddle } from './child.ts';
 
 test('without a name, the benches are listed', async () => {
   const { code, stdout } = await heddle('bench').outcome;
@@ -77,13 +78,90 @@ test('bench memory prints what an operation costs one thread and two', async () 
   }
 });
 
+test('bench conntrack prints what the slowest thread took, as ovstest does', async () => {
+  const { code, stdout } = await heddle('bench', 'conntrack', '2', '1000', '32').outcome;
+  assert.match(stdout, /^conntrack: \d+ ms\n$/);
+  assert.equal(code, 0);
+});
+
+test('bench conntrack runs a peer in turn, with the same arguments', async () => {
+  const peer = file(
+    'ovstest',
+    '#!/bin/sh\n[ "$*" = "test-conntrack benchmark 1 1000 8 1" ] && echo "conntrack:     7 ms"\n',
+  );
+  chmodSync(peer, 0o755);
+  const conntrack = ['bench', 'conntrack', '1', '1000', '8', '1', '--peer', peer, '--rounds', '2'];
+  const { code, stdout } = await heddle(...conntrack, '--json').outcome;
+  assert.equal(code, 0);
+  const rows = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    rows.map(({ name, unit, threads, packets, batch, change, rounds }) => [
+      name,
+      unit,
+      [threads, packets, batch, change, rounds],
+    ]),
+    [
+      ['conntrack', 'ms', [1, 1000, 8, 1, 2]],
+      ['conntrack-peer', 'ms', [1, 1000, 8, 1, 2]],
+      ['conntrack-ratio', 'ratio', [1, 1000, 8, 1, 2]],
+    ],
+  );
+  assert.equal(rows[1].value, 7);
+  const text = (await heddle(...conntrack).outcome).stdout;
+  assert.match(text, /^(conntrack: \d+ ms\novstest: {3}7 ms\n){2}median /);
+  assert.match(text, /^median {3}conntrack-peer: 7 ms \(7 to 7\)$/m);
+  assert.match(text, /^median {3}conntrack-ratio: [\d.]+ times as fast as the peer/m);
+});
+
+test('bench conntrack: a peer that says something else is no peer', async () => {
+  const { code, stderr } = await heddle('bench', 'conntrack', '1', '1000', '8', '--peer', '/bin/true')
+    .outcome;
+  assert.equal(stderr, 'heddle: /bin/true: found "", expected "conntrack: N ms"\n');
+  assert.equal(code, 1);
+});
+
+test('bench connections has a row for each figure', async () => {
+  const only = ['--connections', '10000', '--threads', '2', '--rounds', '1'];
+  const { code, stdout } = await heddle('bench', 'connections', ...only, '--json').outcome;
+  assert.equal(code, 0);
+  const rows = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    rows.map(({ name, unit, connections, threads, rounds }) => [name, unit, connections, threads, rounds]),
+    [
+      ['connections-setup', 'connections/s', 10000, 2, 1],
+      ['connections-lookup', 'ns/packet', 10000, 2, 1],
+      ['connections-snat', 'connections/s', 10000, 2, 1],
+      ['connections-lives', 'lives/s', 10000, 2, 1],
+      ['connections-bytesPerConnection', 'bytes', 10000, 2, 1],
+    ],
+  );
+});
+
 const WRONG: readonly [args: string[], message: RegExp][] = [
-  [['bench', 'fly'], /^heddle: bench: found "fly", expected one of forward, classifier, memory$/m],
+  [
+    ['bench', 'fly'],
+    /^heddle: bench: found "fly", expected one of forward, classifier, memory, conntrack, connections$/m,
+  ],
   [['bench', 'forward', '--flows', '0'], /Expected a whole number from 1 to 4096/],
   [['bench', 'forward', '--size', '63'], /Expected a whole number from 64 to 1518/],
   [['bench', 'forward', '--threads', 'two'], /Expected a whole number from 1 to 16/],
   [['bench', 'memory', '--only', 'heap'], /Allowed choices are lock, sequence, /],
   [['bench', 'forward', '--speed', '1'], /unknown option '--speed'/],
+  [['bench', 'conntrack', '1', '1000'], /^heddle: missing required argument 'batch'$/m],
+  [['bench', 'conntrack', '0', '1000', '32'], /Expected a whole number from 1 to 16/],
+  [['bench', 'conntrack', '1', '1000', '33'], /Expected a whole number from 1 to 32/],
+  [['bench', 'conntrack', '1', '1000', '32', '2'], /Expected a whole number from 0 to 1/],
+  [
+    ['bench', 'conntrack', '1', '1000', '32', '--peer', 'nowhere'],
+    /^heddle: --peer: found no file nowhere, expected the path of ovstest$/m,
+  ],
+  [['bench', 'connections', '--connections', '10'], /Expected a whole number from 1000 to 1000000/],
 ];
 
 for (const [args, message] of WRONG) {

@@ -92,6 +92,51 @@ test('flows are sent as they are, and an error of the switch is a failure', () =
     assert.equal(wrong.code, 1);
   }));
 
+test('connections are listed page by page, in either format or as JSON', () =>
+  running(['only'], async () => {
+    const [ovs, linux, json] = await Promise.all([
+      heddle('show', 'connections', 'tcp', '--stats').outcome,
+      heddle('show', 'connections', '--format', 'linux').outcome,
+      heddle('show', 'connections', '--json').outcome,
+    ]);
+    const lines = ovs.stdout.trimEnd().split('\n');
+    assert.equal(lines.length, 2);
+    assert.match(lines[0]!, /^tcp,orig=\(src=10.0.1.2,.*,packets=3,bytes=200\).*,timeout=431999,/);
+    assert.match(lines[1]!, /,zone=7,/);
+    assert.match(linux.stdout, /^tcp {6}6 431999 ESTABLISHED .*use=1\ntcp .* zone=7 use=1\n$/);
+    const rows = json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      rows.map(({ zone, original }) => [zone, original.dport]),
+      [
+        [0, 80],
+        [7, 80],
+      ],
+    );
+    assert.deepEqual([ovs.code, linux.code, json.code], [0, 0, 0]);
+  }));
+
+test('a flush says how many connections it has removed, and a wrong filter is a wrong argument', () =>
+  running(['only'], async () => {
+    const done = await heddle('flush', 'connections', '', 'ct_nw_src=10.1.1.2').outcome;
+    assert.deepEqual([done.code, done.stdout], [0, '4 connections removed\n']);
+    const wrong = await heddle('flush', 'connections', 'zone=wrong').outcome;
+    assert.equal(wrong.stderr, 'heddle: line 1, column 6: found "wrong"\n');
+    assert.equal(wrong.code, 2);
+  }));
+
+test('events are shown as they happen, until there have been enough', () =>
+  running(['only'], async () => {
+    const { code, stdout } = await heddle('events', 'zone=0', '--count', '3').outcome;
+    assert.match(
+      stdout,
+      /^1.000s new: tcp,.*\n1.000s destroyed reason=expired: tcp,.*\n2.000s new: tcp,.*\n$/,
+    );
+    assert.equal(code, 0);
+  }));
+
 test('with several switches, one must be named', () =>
   running(['red', 'blue'], async () => {
     const unclear = await heddle('show', 'ports').outcome;

@@ -40,6 +40,7 @@ test('what is not said is decided', () => {
       tables: {},
       flows: 65536,
       frames: 16384,
+      connections: 65536,
       ports: 64,
       queues: 64,
       macs: 8192,
@@ -154,6 +155,11 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
     'an interface with a long name',
     'ports: { a: { type: packet, interface: enp0s31f6-uplink } }',
     /^demo.yaml:1:40: ports.a.interface: found "enp0s31f6-uplink", expected .* at most 15/,
+  ],
+  [
+    'less than no connections',
+    `${PORT}limits: { connections: -1 }`,
+    'demo.yaml:2:24: limits.connections: found -1, expected a whole number from 0 to 8388608',
   ],
   [
     'too many threads',

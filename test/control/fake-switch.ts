@@ -1,5 +1,9 @@
 /** A switch that forwards nothing and remembers what it was asked: for tests of what stands in front of one. */
 import type {
+  ConnectionPage,
+  ConnectionRow,
+  FlushPage,
+  LimitAction,
   PortRow,
   RuleCommand,
   RuleKind,
@@ -7,6 +11,7 @@ import type {
   Summary,
   SwitchControl,
   Watched,
+  WatchedConnections,
 } from '../../src/model.ts';
 
 export const PORT: PortRow = {
@@ -28,6 +33,24 @@ export const PORT: PortRow = {
   txBytes: 0,
   txErrors: 0,
   txDropped: 0,
+};
+
+/** Established, and counted. */
+export const CONNECTION: ConnectionRow = {
+  protocol: 6,
+  original: { src: '10.0.1.2', dst: '10.0.2.2', sport: 41000, dport: 80, packets: 3, bytes: 200 },
+  reply: { src: '10.0.2.2', dst: '10.0.1.2', sport: 80, dport: 41000, packets: 2, bytes: 1500 },
+  zone: 0,
+  mark: 0,
+  labels: '0x0',
+  state: 'ESTABLISHED',
+  originalState: 'ESTABLISHED',
+  replyState: 'ESTABLISHED',
+  replied: true,
+  snat: false,
+  dnat: false,
+  expiresSeconds: 431999.9,
+  ageSeconds: 1,
 };
 
 export const SUMMARY: Summary = {
@@ -72,6 +95,35 @@ export class FakeSwitch implements SwitchControl {
       yield { events: [], lost: i };
       await new Promise(setImmediate);
     }
+  }
+
+  /** Two pages of one each. */
+  async connections(filter: readonly string[], from: number): Promise<ConnectionPage> {
+    this.asked.push(`connections ${filter.join('|')} from ${from}`);
+    return { rows: [{ ...CONNECTION, zone: from }], ...(from === 0 && { next: 7 }) };
+  }
+
+  /** Two pages of two each. */
+  async flushConnections(filter: readonly string[], from: number): Promise<FlushPage> {
+    this.asked.push(`flush ${filter.join('|')} from ${from}`);
+    if (filter[0] === 'zone=wrong') {
+      throw Object.assign(new Error('line 1, column 6: found "wrong"'), { name: 'FlowError' });
+    }
+    return { count: 2, ...(from === 0 && { next: 7 }) };
+  }
+
+  async *watchConnections(filter: readonly string[]): AsyncGenerator<WatchedConnections> {
+    this.asked.push(`events ${filter.join('|')}`);
+    for (let i = 1; ; i++) {
+      const destroy = { kind: 'destroy', reason: 'expired', atMs: 1000 * i, connection: CONNECTION } as const;
+      yield { events: [{ kind: 'new', atMs: 1000 * i, connection: CONNECTION }, destroy], lost: 0 };
+      await new Promise(setImmediate);
+    }
+  }
+
+  async limits(action: LimitAction, text: string): Promise<string[]> {
+    this.asked.push(`limits ${action} ${text}`);
+    return [`limits ${action} done`];
   }
 
   async addPort(name: string, text: string): Promise<void> {

@@ -102,6 +102,36 @@ test('a request that is wrong is told what is expected', () =>
       /what: found \["ports"\], expected one of ports/,
     );
     assert.match(await error('{"command":"rules","kind":"flows","action":"add"}'), /text: found none/);
+    for (const command of ['connections', 'flush', 'events']) {
+      assert.match(await error(`{"command":"${command}"}`), /filter: found none, expected a list of words/);
+      assert.match(await error(`{"command":"${command}","filter":[1]}`), /filter: found none/);
+    }
+    for (const from of ['-1', '0.5', 'null']) {
+      const request = `{"command":"flush","filter":[],"from":${from}}`;
+      assert.match(await error(request), /from: found no number, expected 0 or where/);
+    }
+    assert.match(
+      await error('{"command":"limits","action":"add"}'),
+      /action: found "add", expected one of set, del/,
+    );
+  }));
+
+test('connections are asked for page by page, and limits are passed on', () =>
+  serving(async ({ path }, target) => {
+    const filter = ['', 'tcp'];
+    const page = await askSwitch(path, { command: 'connections', filter, from: 0 });
+    assert.deepEqual([page.rows.length, page.next], [1, 7]);
+    assert.equal((await askSwitch(path, { command: 'connections', filter, from: 7 })).next, undefined);
+    assert.equal((await askSwitch(path, { command: 'flush', filter, from: 7 })).count, 2);
+    assert.deepEqual(await askSwitch(path, { command: 'limits', action: 'set', text: 'default=3' }), [
+      'limits set done',
+    ]);
+    assert.deepEqual(target.asked, [
+      'connections |tcp from 0',
+      'connections |tcp from 7',
+      'flush |tcp from 7',
+      'limits set default=3',
+    ]);
   }));
 
 test('a line that is too long is refused before it is stored', () =>

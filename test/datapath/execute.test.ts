@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   BATCH,
+  CT_COMMIT,
   DROP_FLOW,
   DROP_NAMES,
   DROP_RESUBMIT_LIMIT,
@@ -13,6 +14,9 @@ import {
   NONE,
   OP_CLONE,
   OP_CONTROLLER,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
   OP_DROP,
   OP_END,
   OP_METER,
@@ -32,7 +36,7 @@ import { ethernet, ipv4, tcp, udp } from '../support/packets.ts';
 import { randomProgram, words } from '../support/programs.ts';
 import { mutated, randomPacket } from '../support/random-packets.ts';
 import { Rig, type RigOptions } from '../support/rig.ts';
-import { pick, seeded } from '../support/seeded.ts';
+import { pick, seeded, word } from '../support/seeded.ts';
 
 /** What programs inside may name: ports that are up and not, and themselves again. */
 const choices = { ports: [1, 2, 3, 4], tallies: 4, rounds: [0, 1, 2], pushes: true };
@@ -416,6 +420,18 @@ test(
               [OP_METER, random.below(2)],
               [OP_CONTROLLER, random.word() >>> 0],
               [OP_RECIRCULATE, random.below(3)],
+              [OP_CT, random.below(32), random.below(3), random.word() >>> 0, random.word() >>> 0, 0],
+              [
+                OP_CT_LABEL,
+                ...Array.from({ length: 8 }, () => word(random)),
+                OP_CT,
+                CT_COMMIT,
+                random.below(3),
+                0,
+                0,
+                0,
+              ],
+              [OP_CT_CLEAR],
               [OP_CLONE, ...words(randomProgram(random, choices, 2))],
             ]),
           );

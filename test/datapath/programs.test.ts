@@ -11,6 +11,10 @@ import {
   NONE,
   OP_CLONE,
   OP_CONTROLLER,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
   OP_DROP,
   OP_END,
   OP_METER,
@@ -131,7 +135,13 @@ for (const [what, program] of [
       .fill([OP_OUTPUT, 1])
       .flat(),
   ],
-  ['with an operation that there is not', [OP_RECIRCULATE + 1, 0, OP_END]],
+  ['with an operation that there is not', [OP_CT_CLEAR + 1, 0, OP_END]],
+  ['with a zone that there cannot be', [OP_CT, 0, 0x1_0000, 0, 0, 0, OP_END]],
+  ['with a label for no connection', [OP_CT_LABEL, ...Array(8).fill(0), OP_OUTPUT, 1, OP_END]],
+  [
+    'that ends within a connection',
+    [OP_CT_LABEL, ...Array(8).fill(0), OP_CT_NAT, ...Array(10).fill(0), OP_END],
+  ],
   ['that leads into a block', [OP_NEXT, 0, OP_END]],
   ['with a meter that there cannot be', [OP_METER, METERS, OP_END]],
   ['with a tally that there cannot be', [OP_CLONE, OP_TALLY, TALLIES, OP_END, OP_END]],
@@ -153,6 +163,29 @@ for (const [what, program] of [
     rig.checkNoFlows();
   });
 }
+
+test('a program that asks for connections is kept whole, wherever its blocks end', () => {
+  const rig = new Rig();
+  rig.open(1, 2);
+  const operands = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+  const asking = [OP_CT_LABEL, ...operands(8), OP_CT_NAT, ...operands(10), OP_CT, 1, 2, 3, 4, 0];
+  for (let before = 0; before < 70; before++) {
+    const program = [
+      ...Array(before).fill(OP_POP_VLAN),
+      ...asking,
+      ...asking,
+      OP_CT_CLEAR,
+      OP_OUTPUT,
+      2,
+      OP_END,
+    ];
+    const flow = rig.handler.install(ANY, ANY, Uint32Array.from(program));
+    assert.deepEqual(readProgram(rig.handler, flow), program);
+    rig.handler.exports.remove(flow);
+    rig.reclaim();
+  }
+  rig.checkNoFlows();
+});
 
 test('programs nested as deep as may be run', () => {
   const rig = new Rig();

@@ -22,10 +22,8 @@ import {
   POOL_STRIDE,
   Pool,
   regionAddress,
-  THREAD_STRIDE,
-  Thread,
 } from '../../src/datapath.ts';
-import { reclaim, releaseLocks } from '../../src/thread/reclaim.ts';
+import { releaseLocks } from '../../src/thread/reclaim.ts';
 import type { TestDatapath } from '../support/module.ts';
 import { ethernet, ipv4, udp } from '../support/packets.ts';
 import { Rig } from '../support/rig.ts';
@@ -47,16 +45,6 @@ function switchRig(): Rig {
 const flow = (rig: Rig, ...program: number[]): number =>
   rig.handler.install(ANY, ANY, Uint32Array.of(...program, OP_END));
 
-/** All others stand still at once: none of them goes round. */
-function bury(rig: Rig, dead: number) {
-  const live = rig.threads.map(({ thread }) => thread).filter((thread) => thread !== dead);
-  for (const { i32, arena, thread } of rig.threads) {
-    i32[(regionAddress(arena, 'threads') + thread * THREAD_STRIDE + Thread.sleeping) >> 2] = 1;
-  }
-  const { reclaimed } = reclaim(rig.arena, [dead], live);
-  return reclaimed![0]!;
-}
-
 /** The live threads send what they have, and the successor of the dead one what is left for it. */
 function finish(rig: Rig): void {
   for (let round = 0; round < 2; round++) {
@@ -76,7 +64,7 @@ test('frames in hand are free again, and those that were received are dropped as
   rig.receive(1, [PACKET, PACKET]); // in transmit queues, two of them copies
   first.takeFrame(100);
   first.takeFrame(4000);
-  assert.deepEqual(bury(rig, 0), { packets: 2, copies: 2, frames: 6, flows: 0 });
+  assert.deepEqual(rig.bury(0), { packets: 2, copies: 2, frames: 6, flows: 0, connections: 0 });
   finish(rig);
   const totals = rig.checkFates();
   assert.deepEqual(totals.dropped, { thread_died: 2, eth_truncated: 1 });
@@ -89,8 +77,8 @@ test('what is in rings goes on, to and from the dead thread', () => {
   flow(rig, OP_OUTPUT, 2);
   rig.receive(1, [PACKET, PACKET, PACKET]);
   rig.transmit(); // through the ring to the second thread
-  assert.deepEqual(bury(rig, 0), { packets: 0, copies: 0, frames: 0, flows: 0 });
-  assert.deepEqual(bury(rig, 1), { packets: 0, copies: 0, frames: 0, flows: 0 });
+  assert.deepEqual(rig.bury(0), { packets: 0, copies: 0, frames: 0, flows: 0, connections: 0 });
+  assert.deepEqual(rig.bury(1), { packets: 0, copies: 0, frames: 0, flows: 0, connections: 0 });
   finish(rig);
   assert.equal(rig.checkFates().forwarded, 3);
 });
@@ -104,7 +92,7 @@ test('a frame taken from a ring by a thread that died before it said so is found
   const ring = exports.ringBetween(0, 1);
   assert.equal(exports.available(ring), 1);
   exports.get(ring);
-  assert.deepEqual(bury(rig, 1), { packets: 1, copies: 0, frames: 1, flows: 0 });
+  assert.deepEqual(rig.bury(1), { packets: 1, copies: 0, frames: 1, flows: 0, connections: 0 });
   rig.checkFates();
 });
 
@@ -116,7 +104,7 @@ test('numbers on their way between the stack and a cache of a dead thread are fo
   u32[(pool + Pool.free) >> 2]! -= 64;
   assert.equal(releaseLocks(rig.arena, 0), 1);
   assert.equal(u32[pool >> 2], 0);
-  assert.equal(bury(rig, 0).frames, 64);
+  assert.equal(rig.bury(0).frames, 64);
   rig.checkFates();
 });
 
@@ -137,7 +125,7 @@ test('a dead thread holds no epoch back, and is not thought to have ports ready'
   flow(rig, OP_OUTPUT, 2, OP_OUTPUT, 1);
   const number = rig.handler.install(new Uint8Array(KEY_SIZE).fill(255), ANY, Uint32Array.of(OP_END));
   rig.receive(1, [PACKET]);
-  bury(rig, 0);
+  rig.bury(0);
   assert.equal(rig.transmit().size, 0);
   rig.handler.exports.remove(number);
   for (let i = 0; i < 4; i++) rig.handler.exports.reclaim();
@@ -159,7 +147,7 @@ test('flows of a dead handler stay until the next one removes them; half-made an
   const generation = (regionAddress(rig.arena, 'flows') + linking * FLOW_STRIDE + Flow.generation) >> 2;
   handler.u32[generation]!++;
 
-  assert.equal(bury(rig, HANDLER).flows, 3);
+  assert.equal(rig.bury(HANDLER).flows, 3);
   assert.equal(handler.u32[generation]! & 1, 0);
   assert.equal(rig.observer.liveFlows(), 1);
   assert.equal(rig.free(POOL_FLOWS), rig.arena.limits.flows - 1);
@@ -199,7 +187,7 @@ test('whenever a thread dies, every frame and every packet is accounted for', ()
       for (let n = random.below(8); n > 0; n--) pick(random, DEEDS)(rig, datapath, random);
       // The other comes to the end of its round.
       rig.transmit(other);
-      bury(rig, datapath.thread);
+      rig.bury(datapath.thread);
       if (random.below(4) === 0) {
         finish(rig);
         rig.checkFates();

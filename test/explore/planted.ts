@@ -110,6 +110,17 @@ import { acquire as acquireReally, release as releaseReally`,
     within: { all: 500, drawn: 2000 },
   },
   {
+    name: 'event-published-before-it-is-written',
+    scenario: 'events',
+    edit: {
+      file: 'datapath/conntrack/events.ts',
+      find: '  event.kind = kind;',
+      replace:
+        "  atomic.store<u32>(changetype<usize>(ring) + offsetof<EventRing>('put'), ring.put + 1);\n  ring.put--;\n  event.kind = kind;",
+    },
+    within: { all: 500, drawn: 2000 },
+  },
+  {
     name: 'departure-that-forgets-the-arrival',
     scenario: 'barrier',
     edit: {
@@ -118,5 +129,73 @@ import { acquire as acquireReally, release as releaseReally`,
       replace: 'const both: u64 = 1;',
     },
     within: { all: 5000, drawn: 100 },
+  },
+  {
+    name: 'looked-for-before-the-lock',
+    scenario: 'create',
+    edit: {
+      file: 'datapath/conntrack/create.ts',
+      find: `    lockShard(hash);
+    let owner = ownerOf(tuple, hash);
+    if (owner == NONE) owner = ownerOf(other, hash);
+`,
+      replace: `    let owner = ownerOf(tuple, hash);
+    if (owner == NONE) owner = ownerOf(other, hash);
+    lockShard(hash);
+`,
+    },
+    within: { all: 5000, drawn: 500 },
+  },
+  {
+    name: 'live-before-it-is-entered',
+    scenario: 'reserve',
+    edit: {
+      file: 'datapath/conntrack/create.ts',
+      find: '  const hasRoom = enterUnder(hash, number);\n  if (hasRoom) atomic.store<u32>(generationAt(connection), generationOf(connection) | 3);',
+      replace:
+        '  atomic.store<u32>(generationAt(connection), generationOf(connection) | 3);\n  const hasRoom = enterUnder(hash, number);',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'removed-by-two',
+    scenario: 'remove',
+    edit: {
+      file: 'datapath/conntrack/table.ts',
+      find: '  if (atomic.cmpxchg<u32>(generationAt(connection), generation, generation + 1) != generation) return false;',
+      replace: `  if (generationOf(connection) != generation) return false;
+  atomic.store<u32>(generationAt(connection), generation + 1);`,
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'filed-cleared-after-the-look',
+    scenario: 'expiry',
+    edit: {
+      file: 'datapath/conntrack/expiry.ts',
+      find: '  atomic.store<u32>(filedAt(number), NOT_FILED);\n  unlink(number);\n  look(number);',
+      replace: '  unlink(number);\n  look(number);\n  atomic.store<u32>(filedAt(number), NOT_FILED);',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'retired-while-it-is-queued',
+    scenario: 'expiry',
+    edit: {
+      file: 'datapath/conntrack/expiry.ts',
+      find: '  if (atomic.xchg<u32>(filedAt(number), FILED) == FILED) return;',
+      replace: '  atomic.store<u32>(filedAt(number), FILED);',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'given-back-an-epoch-early',
+    scenario: 'reuse',
+    edit: {
+      file: 'datapath/conntrack/expiry.ts',
+      find: 'if (currentEpoch() - retired.previous < 2) return false;',
+      replace: 'if (currentEpoch() - retired.previous < 1) return false;',
+    },
+    within: { all: 5000, drawn: 40_000 },
   },
 ];

@@ -87,6 +87,7 @@ export class Stage {
       flows: least,
       frames: least,
       largeFrames: 0,
+      connections: 16,
     };
     this.#arena = createArena(module, limits, 1);
     const { buffer } = this.#arena.memory;

@@ -55,11 +55,34 @@ test('a mistake is found at its line and column', () => {
   );
 });
 
+test('a gateway is in a network of its host', () => {
+  const two = 'port: p1, address: [10.1.1.1/24, fd00::1/64]';
+  for (const gateway of ['10.1.1.254', 'fd00::9'])
+    assert.equal(parseLab(one(`${two}, gateway: ${gateway}`), 'lab.yaml').hosts.h1?.gateway, gateway);
+  refused(
+    one('port: p1, address: 10.1.1.1/24, gateway: 10.1.2.1'),
+    'lab.yaml:3:50: hosts.h1.gateway: found "10.1.2.1", expected an address in the network of the host',
+  );
+  refused(
+    one('port: p1, address: 10.1.1.1/24, gateway: 10.1.1.254/24'),
+    'lab.yaml:3:50: hosts.h1.gateway: found "10.1.1.254/24", expected an address without prefix length, such as 10.1.1.254',
+  );
+});
+
+test('the lab of the example of NAT is a lab', () => {
+  assert.deepEqual(Object.keys(readLab('examples/nat-lab.yaml').hosts), [
+    'alice',
+    'bob',
+    'server',
+    'visitor',
+  ]);
+});
+
 test('every mistake is named', () => {
   refused(
     one('prot: p1, address: 10.1.1.1/24'),
     'lab.yaml:3:3: hosts.h1.port: found nothing, expected an interface name of at most 15 characters',
-    'lab.yaml:3:9: hosts.h1: found "prot", expected one of port, address, mac, offload, mtu (did you mean port?)',
+    'lab.yaml:3:9: hosts.h1: found "prot", expected one of port, address, mac, gateway, offload, mtu (did you mean port?)',
   );
 });
 

@@ -22,6 +22,7 @@ function twoHosts(t: TestContext): Lab {
         port: `${name}p1`,
         address: ['10.1.1.1/24', 'fd00:1::1/64'],
         mac: '02:00:00:00:00:01',
+        gateway: '10.1.1.2',
         offload: true,
       },
       h2: { port: `${name}p2`, address: ['10.1.1.2/24'], offload: false, mtu: 1400 },
@@ -51,6 +52,7 @@ test('hosts come up as described, and go without a trace', { skip }, async (t) =
   assert(addresses.includes('10.1.1.1/24') && addresses.includes('fd00:1::1/64'));
   const ipv6 = eth0.addr_info.find((a: { local: string }) => a.local === 'fd00:1::1');
   assert(ipv6.nodad && !ipv6.tentative);
+  assert.match(await inHost('h1', 'ip', 'route'), /^default via 10.1.1.2 dev eth0/m);
 
   assert.match(await inHost('h1', 'ethtool', '-k', 'eth0'), /^tcp-segmentation-offload: on/m);
   assert.match(await inHost('h2', 'ethtool', '-k', 'eth0'), /^tcp-segmentation-offload: off/m);

@@ -34,7 +34,15 @@ for (const type of ['packet', 'afxdp']) {
         // Requests for addresses of nobody, without end.
         lab.host('h1').spawn('ping', ['-n', '-i', '0.02', '-b', '10.1.1.255'], { stdio: 'ignore' });
 
-        const limits = { threads: 3, ports: 2, queues: 2, flows: 1024, frames: 8192, largeFrames: 512 };
+        const limits = {
+          threads: 3,
+          ports: 2,
+          queues: 2,
+          flows: 1024,
+          frames: 8192,
+          largeFrames: 512,
+          connections: 0,
+        };
         const arena = createArena(loadModule(), limits, 1);
         const areas = new QueueAreas(arena);
         const context = { arena, areas, kernelFrames: new KernelFrames(8192, 2), epochMs: 0, ring() {} };

@@ -10,6 +10,10 @@ import {
   NONE,
   OP_CLONE,
   OP_CONTROLLER,
+  OP_CT,
+  OP_CT_CLEAR,
+  OP_CT_LABEL,
+  OP_CT_NAT,
   OP_DROP,
   OP_END,
   OP_METER,
@@ -46,6 +50,10 @@ const WORDS: Record<number, number> = {
   [OP_TALLY]: 2,
   [OP_CONTROLLER]: 2,
   [OP_RECIRCULATE]: 2,
+  [OP_CT]: 6,
+  [OP_CT_LABEL]: 9,
+  [OP_CT_NAT]: 11,
+  [OP_CT_CLEAR]: 1,
 };
 
 /** Address of a flow's record, and the number of the flow at an address. */

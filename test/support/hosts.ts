@@ -53,6 +53,13 @@ export async function sendsTcp(host: LabHost, address: string, bytes: number, po
   assert.equal(came, sent, `SHA-256 of ${bytes} bytes to ${address}`);
 }
 
+/** No connection comes about over TCP. */
+export async function noTcp(host: LabHost, address: string, port = PORT): Promise<void> {
+  const args = [program('transfer'), 'tcp', address, String(port), '10', '42'];
+  const { code, stdout } = await host.run(process.execPath, args, { timeoutMs: 2000 });
+  assert.notEqual(code, 0, stdout);
+}
+
 /** A datagram of each size is sent back as it was. */
 export async function echoesUdp(host: LabHost, address: string, sizes = [0, 1, 1472, 8000], port = PORT) {
   const args = ['udp', address, String(port), ...sizes.map(String)];

@@ -37,12 +37,36 @@ interface StructureExports {
   sumOf(tallies: number, perThread: number, threads: number, which: number): bigint;
   ringDoorbell(thread: number): void;
 
+  // Connections
+  connectionAt(number: number): number;
+  noteEvent(connection: number, kind: number, reason: number): void;
+
   // Flows
   hashKey(key: number): number;
   classify(key: number): number;
   cached(key: number, hash: number): number;
   remember(hash: number, flow: number): void;
   execute(frame: number, program: number, key: number): void;
+
+  // Connections
+  extract(frame: number, zone: number, tuple: number): number;
+  reverseTuple(to: number, from: number): void;
+  ownSegment(): number;
+  beginConnection(connection: number, segment: number): number;
+  advanceConnection(connection: number, direction: number, segment: number): number;
+  takeConnection(): number;
+  chooseTranslation(number: number, request: number): number;
+  publish(number: number): number;
+  translate(frame: number, connection: number, direction: number): number;
+  translateError(frame: number, connection: number, direction: number): number;
+  // Connections: by number; a tuple is an address; a handle is number << 1 | direction
+  hashTuple(tuple: number): number;
+  lookUp(tuple: number, hash: number): number;
+  admit(connection: number): number;
+  reserve(connection: number): number;
+  abandon(connection: number): void;
+  removeConnection(connection: number, generation: number, reason: number): number;
+  expireAt(connection: number, expiresMs: number): void;
 
   // Packets
   parse(frame: number, key: number): number;

@@ -9,8 +9,10 @@ import ipaddr from 'ipaddr.js';
 
 export const FIN = 0x01;
 export const SYN = 0x02;
+export const RST = 0x04;
 export const PSH = 0x08;
 export const ACK = 0x10;
+export const URG = 0x20;
 export const CWR = 0x80;
 
 export const MORE_FRAGMENTS = 0x2000;

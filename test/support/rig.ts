@@ -27,8 +27,11 @@ import {
   PortTable,
   type Punt,
   regionAddress,
+  THREAD_STRIDE,
+  Thread,
   type Totals,
 } from '../../src/datapath.ts';
+import { type Reclaimed, reclaim } from '../../src/thread/reclaim.ts';
 import { loadTestModule, TestDatapath } from './module.ts';
 
 const module = loadTestModule();
@@ -40,6 +43,7 @@ export interface RigOptions {
   flows?: number;
   frames?: number;
   largeFrames?: number;
+  connections?: number;
 }
 
 export class Rig {
@@ -49,8 +53,10 @@ export class Rig {
   readonly observer: Observer;
   #received = 0;
 
-  constructor({ threads = 2, ports = 8, flows = 1024, frames = 1024, largeFrames = 16 }: RigOptions = {}) {
-    this.arena = createArena(module, { threads, ports, queues: ports, flows, frames, largeFrames }, 1);
+  constructor(options: RigOptions = {}) {
+    const { threads = 2, ports = 8 } = options;
+    const limits = { flows: 1024, frames: 1024, largeFrames: 16, connections: 0, ...options };
+    this.arena = createArena(module, { ...limits, threads, ports, queues: ports }, 1);
     this.threads = Array.from({ length: threads }, (_, thread) => new TestDatapath(this.arena, thread));
     this.ports = new PortTable(this.arena);
     this.observer = new Observer(this.arena);
@@ -194,6 +200,16 @@ export class Rig {
       for (const { exports } of this.threads) exports.enter();
       this.handler.exports.reclaim();
     }
+  }
+
+  /** Tidies up after a thread that died; all others stand still at once, for none of them goes round. */
+  bury(dead: number): Reclaimed {
+    const live = this.threads.map(({ thread }) => thread).filter((thread) => thread !== dead);
+    for (const { i32, thread } of this.threads) {
+      i32[(regionAddress(this.arena, 'threads') + thread * THREAD_STRIDE + Thread.sleeping) >> 2] = 1;
+    }
+    const { reclaimed } = reclaim(this.arena, [dead], live);
+    return reclaimed![0]!;
   }
 
   /** Every frame had one fate and is back in its pool. Returns the totals. */

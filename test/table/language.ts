@@ -11,6 +11,7 @@ interface Packets {
   readonly ethType?: number;
   readonly nwProto?: number;
   readonly icmpType?: number;
+  readonly hasConnection?: boolean;
   readonly isTagged?: boolean;
 }
 
@@ -32,16 +33,20 @@ const PACKETS: readonly Packets[] = [
   { text: 'icmp6', ethType: V6, nwProto: 58 },
   { text: 'icmp6,icmp_type=135,icmp_code=0', ethType: V6, nwProto: 58, icmpType: 135 },
   { text: 'icmp6,icmp_type=136,icmp_code=0', ethType: V6, nwProto: 58, icmpType: 136 },
+  { text: 'ct_state=+trk-inv', hasConnection: true },
+  { text: 'ct_state=+est,ip', ethType: V4, hasConnection: true },
+  { text: 'ct_state=+new+trk,tcp', ethType: V4, nwProto: 6, hasConnection: true },
+  { text: 'ct_state=+rpl,udp6', ethType: V6, nwProto: 17, hasConnection: true },
   { text: 'arp', ethType: 0x0806 },
   { text: 'rarp', ethType: 0x8035 },
   { text: 'mpls', ethType: 0x8847 },
   { text: 'mplsm', ethType: 0x8848 },
 ];
 
+const UNKNOWN = { ethType: undefined, nwProto: undefined, icmpType: undefined, hasConnection: false };
 const isVlan = ({ name }: Field): boolean => name.includes('vlan');
 const onPackets = (packets: Packets, field: Field): boolean =>
-  meets(field.requires, packets.ethType, packets.nwProto, packets.icmpType) &&
-  (packets.isTagged === true || !field.onTag);
+  meets(field.requires, { ...UNKNOWN, ...packets }) && (packets.isTagged === true || !field.onTag);
 
 const below = (bits: number): fc.Arbitrary<bigint> =>
   fc.oneof(fc.constantFrom(0n, 1n, (1n << BigInt(bits)) - 1n), fc.bigInt(0n, (1n << BigInt(bits)) - 1n));
@@ -89,6 +94,8 @@ function value(field: Field): fc.Arbitrary<string> {
     nw_tos: fc.nat(63).map((dscp) => String(dscp << 2)),
     arp_op: number(8),
     icmpv6_type: fc.nat(130).map(String),
+    // To ovs-ofctl 0 is no protocol at all.
+    ct_nw_proto: fc.integer({ min: 1, max: 255 }).map(String),
     vlan_tci: fc.oneof(
       fc.constant('0'),
       fc.nat(0xffff).map((tci) => String(tci | 0x1000)),
@@ -111,7 +118,8 @@ function value(field: Field): fc.Arbitrary<string> {
         ({ all }) => all,
       );
     case 'connection':
-      return flags(['new', 'est', 'rel', 'rpl', 'inv', 'trk', 'snat', 'dnat']).map(({ all }) => all);
+      // Of what is invalid OVS makes no connection.
+      return flags(['new', 'est', 'rel', 'rpl', 'trk', 'snat', 'dnat']).map(({ all }) => all);
     default:
       return number(field.width);
   }
@@ -157,12 +165,13 @@ const overlap = (a: Field, b: Field): boolean =>
 
 /** Conditions on fields of which no two share a byte; none on the field `unsaid`. */
 function conditions(packets: Packets, unsaid: string): fc.Arbitrary<string[]> {
-  const { ethType, nwProto, icmpType } = packets;
+  const { ethType, nwProto, icmpType, hasConnection = false } = packets;
   const said = FIELDS.filter(
     ({ name }) =>
       (ethType !== undefined && name === 'eth_type') ||
       (nwProto !== undefined && name === 'nw_proto') ||
-      (icmpType !== undefined && /^icmpv6_/.test(name)),
+      (icmpType !== undefined && /^icmpv6_/.test(name)) ||
+      (hasConnection && name === 'ct_state'),
   );
   const free = FIELDS.filter(
     (field) =>
@@ -172,7 +181,10 @@ function conditions(packets: Packets, unsaid: string): fc.Arbitrary<string[]> {
       field.name !== unsaid,
   );
   return fc.shuffledSubarray(free, { maxLength: 6 }).chain((some) => {
-    const chosen = some.filter((field, i) => !some.slice(0, i).some((other) => overlap(field, other)));
+    const apart = some.filter((field, i) => !some.slice(0, i).some((other) => overlap(field, other)));
+    // ovs-ofctl forgets the ports of a connection of which the protocol is not said.
+    const hasProtocol = apart.some(({ name }) => name === 'ct_nw_proto');
+    const chosen = apart.filter(({ name }) => hasProtocol || !/^ct_tp_/.test(name));
     return fc.tuple(
       ...chosen.map((field) =>
         fc
@@ -302,6 +314,64 @@ const sample = fc
   )
   .map(([share, rest, way]) => `sample(${[`probability=${share}`, ...rest].join(',')}${way})`);
 
+/** Addresses and ports to choose from, of packets of a protocol. */
+function natRange(isV6: boolean): fc.Arbitrary<string> {
+  const bits = isV6 ? 128 : 32;
+  const ends = (all: fc.Arbitrary<bigint>) => fc.tuple(all, all).map(([a, b]) => (a < b ? [a, b] : [b, a]));
+  const range = (first: string, last: string) => (first === last ? first : `${first}-${last}`);
+  const write = (value: bigint, hasPorts: boolean) =>
+    isV6 && hasPorts ? `[${writeAddress[bits]!(value)}]` : writeAddress[bits]!(value);
+  const addresses = ends(fc.bigInt(1n, (1n << BigInt(bits)) - 1n));
+  const ports = fc.option(ends(fc.bigInt(1n, 0xffffn)), { nil: undefined });
+  return fc.tuple(addresses, ports).map(([[first, last], some]) => {
+    const written = range(write(first!, some !== undefined), write(last!, some !== undefined));
+    return some ? `${written}:${range(`${some[0]}`, `${some[1]}`)}` : written;
+  });
+}
+
+function nat(isV6: boolean): fc.Arbitrary<string> {
+  const modes = ['', ',persistent', ',hash', ',random', ',persistent,random', ',hash,persistent'];
+  return fc.oneof(
+    fc.constantFrom('nat', 'nat(src)', 'nat(dst)', 'nat()'),
+    fc
+      .tuple(fc.constantFrom('src', 'dst'), natRange(isV6), fc.constantFrom(...modes))
+      .map(([end, range, mode]) => `nat(${end}=${range}${mode})`),
+  );
+}
+
+const COMMITTED = FIELDS.filter(({ committed }) => committed);
+
+/** @param setting what may stand in exec beside move */
+function ct(packets: Packets, setting: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  const readable = onWire(packets, ({ onTag }) => !onTag || packets.isTagged === true);
+  const zone = fc.oneof(
+    u16,
+    bitsOf(
+      // OVS cannot read the other one back here.
+      readable.filter(({ name }) => name !== 'actset_output'),
+      16,
+    ),
+  );
+  const move = twoOf(readable, COMMITTED).map(([from, to]) => `move:${from}->${to}`);
+  const some = (text: fc.Arbitrary<string>) => fc.option(text, { nil: undefined });
+  return fc
+    .tuple(
+      fc.constantFrom('commit', 'commit,force'),
+      some(fc.nat(254).map((table) => `table=${table}`)),
+      some(zone.map((text) => `zone=${text}`)),
+      some(nat(packets.ethType === V6)),
+      some(list([setting, move], 3).map((actions) => `exec(${actions.join(',')})`)),
+      fc.boolean(),
+    )
+    .map(([commit, table, from, translation, exec, commits]) => {
+      const isPlain = translation === undefined || /^nat(\(\))?$/.test(translation);
+      const parts = commits
+        ? [translation, from, commit, table, exec]
+        : [table, isPlain ? translation : undefined, from];
+      return `ct(${parts.filter((part) => part !== undefined).join(',')})`;
+    });
+}
+
 /** What every version of OpenFlow writes alike. */
 function common(packets: Packets): fc.Arbitrary<string>[] {
   const readable = onWire(packets, ({ onTag }) => !onTag || packets.isTagged === true);
@@ -322,6 +392,7 @@ function common(packets: Packets): fc.Arbitrary<string>[] {
     someBits(settable).map((text) => `pop:${text}`),
     fc.tuple(port, fc.nat(254)).map(([from, table]) => `resubmit(${from},${table})`),
     fc.nat(254).map((table) => `resubmit(,${table})`),
+    ...(packets.hasConnection ? [fc.nat(254).map((table) => `resubmit(,${table},ct)`)] : []),
     port.map((from) => `resubmit:${from}`),
     fc.integer({ min: 0, max: 0xffff_ff00 }).map((group) => `group:${group}`),
     hexBytes.map((text) => `note:${text}`),
@@ -330,6 +401,7 @@ function common(packets: Packets): fc.Arbitrary<string>[] {
       : []),
     sample,
     learn(packets),
+    fc.constant('ct_clear'),
     ...(isIp
       ? [
           fc.constant('dec_ttl'),
@@ -340,19 +412,23 @@ function common(packets: Packets): fc.Arbitrary<string>[] {
   ];
 }
 
+const load = (fields: readonly Field[]): fc.Arbitrary<string> =>
+  fc
+    .constantFrom(...fields)
+    .chain((field) =>
+      fc
+        .integer({ min: 1, max: Math.min(64, field.width) })
+        .chain((bits) => fc.tuple(number(bits), bitsOf([field], bits))),
+    )
+    .map(([text, to]) => `load:${text}->${to}`);
+
 /** `load` and the actions that set one field each, as OpenFlow 1.0 and its extensions have them. */
 function early(packets: Packets): fc.Arbitrary<string>[] {
   const settable = onWire(packets, isSettable(packets)).filter(({ width }) => width <= 64);
   const isIp = packets.ethType === V4 || packets.ethType === V6;
   return [
-    fc
-      .constantFrom(...settable)
-      .chain((field) =>
-        fc
-          .integer({ min: 1, max: field.width })
-          .chain((bits) => fc.tuple(number(bits), bitsOf([field], bits))),
-      )
-      .map(([text, to]) => `load:${text}->${to}`),
+    load(settable),
+    ...(isIp ? [ct(packets, load(COMMITTED))] : []),
     mac.map((text) => `mod_dl_src:${text}`),
     mac.map((text) => `mod_dl_dst:${text}`),
     fc.nat(0xfff).map((vid) => `mod_vlan_vid:${vid}`),
@@ -381,11 +457,12 @@ function late(packets: Packets): fc.Arbitrary<string>[] {
   const settable = FIELDS.filter(
     (field) => onPackets(packets, field) && isSettable(packets)(field) && field.name !== 'in_port_oxm',
   );
-  return [
+  const set = (fields: readonly Field[]): fc.Arbitrary<string> =>
     fc
-      .constantFrom(...settable)
-      .chain((field) => maskedValue(field, true).map((text) => `set_field:${text}->${field.name}`)),
-  ];
+      .constantFrom(...fields)
+      .chain((field) => maskedValue(field, true).map((text) => `set_field:${text}->${field.name}`));
+  const isIp = packets.ethType === V4 || packets.ethType === V6;
+  return [set(settable), ...(isIp ? [ct(packets, set(COMMITTED))] : [])];
 }
 
 /** Only at the end: after it there may be no tag to speak of. */
@@ -421,7 +498,7 @@ function lateActions(packets: Packets): fc.Arbitrary<string[]> {
   const all = [...common(packets), ...settings];
   const set = fc.oneof(
     ...settings,
-    fc.constantFrom('output:3', 'group:7', 'dec_mpls_ttl', 'NORMAL', 'in_port'),
+    fc.constantFrom('output:3', 'group:7', 'dec_mpls_ttl', 'NORMAL', 'in_port', 'ct_clear'),
   );
   const some = (text: fc.Arbitrary<string>) => fc.option(text, { nil: undefined });
   return fc

@@ -56,6 +56,9 @@ const RANK = [
   layout.DROP_TTL_EXPIRED,
 ];
 
+/** Copies that go round may go round again so often, at least. */
+const ROUNDS_MAX = 20;
+
 /** Of the lists of actions that resubmits left, how far this one got. */
 type End = 'done' | 'exit';
 
@@ -75,6 +78,7 @@ export class Naive {
   #stack: bigint[] = [];
   #actionSet: readonly Action[] = [];
   #steps = 0;
+  #rounds = 0;
 
   constructor(packet: Uint8Array, inPort: number, context: TranslationContext, choices: readonly number[]) {
     this.#packet = packet;
@@ -87,9 +91,7 @@ export class Naive {
   /** @throws Beyond */
   run(): Outcome {
     try {
-      this.#enter(0, this.#inPort, 0);
-      const actions = orderActionSet(this.#actionSet);
-      if (this.#actionSet.length > 0) this.#list(actions, { table: 0, cookie: 0n }, 0);
+      this.#walk(0);
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
       this.#isPlain = false;
@@ -99,6 +101,14 @@ export class Naive {
       this.outcome.reason = layout.DROP_NAMES[RANK.filter((one) => this.#reasons.has(one)).at(-1)!];
     }
     return this.outcome;
+  }
+
+  /** From a table on to what the action set says. */
+  #walk(table: number): void {
+    this.#enter(table, this.#inPort, 0);
+    const actions = orderActionSet(this.#actionSet);
+    this.#actionSet = [];
+    if (actions.length > 0) this.#list(actions, { table: 0, cookie: 0n }, 0);
   }
 
   #parsed(): Parsed {
@@ -120,7 +130,12 @@ export class Naive {
     const { key } = this.#parsed();
     if (key[Key.nwFrag] === layout.FRAGMENT_LATER && requires.protocols) return false;
     if (requires.icmpTypes && key[Key.tpDst + 1] !== 0) return false;
-    return meets(requires, get16(key, Key.ethType), key[Key.nwProto], key[Key.tpSrc + 1]);
+    return meets(requires, {
+      ethType: get16(key, Key.ethType),
+      nwProto: key[Key.nwProto],
+      icmpType: key[Key.tpSrc + 1],
+      hasConnection: false,
+    });
   }
 
   #read(subfield: Subfield): bigint {
@@ -323,6 +338,10 @@ export class Naive {
         this.outcome.punts.push({ punt, bytes: hex(this.#packet) });
         return;
       }
+      case 'ct':
+        this.#parsed();
+        if (action.table !== undefined) this.#track(action.table);
+        return;
       case 'learn': {
         const reader = { read: (subfield: Subfield) => this.#read(subfield) };
         // A learn action reads nothing of a packet that cannot be parsed.
@@ -333,6 +352,14 @@ export class Naive {
         if (action.result) this.#load(action.result, hasRoom ? 1n : 0n);
       }
     }
+  }
+
+  /** Nothing here asks what is known of the packet's connection, so it only goes its way from the table on. */
+  #track(table: number): void {
+    if (this.#rounds === ROUNDS_MAX) throw new Beyond('too many rounds');
+    this.#rounds++;
+    this.#apart(() => this.#walk(table), 0);
+    this.#rounds--;
   }
 
   #output(port: number, maxLength = Number.POSITIVE_INFINITY): void {

@@ -85,7 +85,7 @@ test('changes are written before the output that needs them, once, and only if o
   );
   assert.equal(
     actionsOf('tcp,actions=mod_tp_dst:9,2,mod_tp_src:5,3', tcp),
-    'set(tcp(dst=9)),2,set(tcp(src=5,dst=9)),3',
+    'set(tcp(dst=9)),2,set(tcp(src=5)),3',
   );
 });
 

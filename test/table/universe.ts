@@ -180,6 +180,10 @@ const IP_ACTIONS = [
   'mod_nw_tos:16',
   'mod_nw_ttl:9',
   'move:NXM_NX_IP_TTL[]->NXM_NX_REG1[0..7]',
+  'ct(commit,zone=NXM_NX_REG1[0..15])',
+  'ct(table=2)',
+  'ct(commit,exec(move:NXM_NX_REG1[]->NXM_NX_CT_MARK[]),table=3),3',
+  'ct_clear',
 ];
 const V4_CONDITIONS = [
   'nw_src=10.0.0.1',

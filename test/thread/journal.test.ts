@@ -19,6 +19,7 @@ test('changes are kept in order, looks are not', () => {
   journal.note(ask('dump', ''), []);
   journal.note(ask('delete', 'b'), []);
   journal.note({ command: 'macs' }, []);
+  journal.note({ command: 'flush', filter: ['zone=1'], from: 0 }, []);
   assert.deepEqual(journal.changes, [add('a'), ask('delete', 'b')]);
 });
 

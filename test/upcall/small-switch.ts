@@ -9,7 +9,7 @@ import { Rig } from '../support/rig.ts';
 export const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
 
 export class SmallSwitch {
-  readonly rig = new Rig({ flows: 1024, frames: 1024 });
+  readonly rig = new Rig({ flows: 1024, frames: 1024, connections: 4096 });
   readonly handler: Handler;
   nowMs = 0;
 

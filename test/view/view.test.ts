@@ -113,6 +113,11 @@ test('a row of each kind can be shown', () => {
     cells(showRows('mirrors', [{ name: 'm', from: ['a'], to: ['a', 'b'], output: 'trace' }])),
     'm | a | a b | trace',
   );
+  assert.equal(cells(showRows('limits', [{ zone: 5, limit: 1000, count: 3 }])), '5 | 1,000 | 3');
+  assert.equal(
+    cells(showRows('limits', [{ zone: 'default', limit: null, count: null }])),
+    'default | none | -',
+  );
 });
 
 test('text that would move the cursor does not', () => {

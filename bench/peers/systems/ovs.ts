@@ -49,7 +49,7 @@ export function ovs(name: string, kind: Kind): System {
   };
 }
 
-class PrivateOvs {
+export class PrivateOvs {
   database?: ChildProcess;
   switchd?: ChildProcess;
   readonly folder: string;
@@ -136,7 +136,7 @@ async function version(): Promise<string> {
   return /(\d+\.[\d.]+)/.exec(await command(['ovs-vswitchd', '--version']))?.[1] ?? 'unknown';
 }
 
-async function unavailable({ type }: Kind): Promise<string | undefined> {
+export async function unavailable({ type }: Pick<Kind, 'type'>): Promise<string | undefined> {
   const why = lacking('ip', 'ovsdb-tool', 'ovsdb-server', 'ovs-vswitchd', 'ovs-vsctl', 'ovs-appctl');
   if (why) return why;
   if (!existsSync(SCHEMA)) return `${SCHEMA} is not there`;

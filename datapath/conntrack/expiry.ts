@@ -1,0 +1,112 @@
+/**
+ * Expiry: removes connections whose time is over, and gives numbers of removed ones back for reuse.
+ *
+ *     filings ──popped──┐                         ┌── time over: removed, and so filed again
+ *                       ├──▶ looked at: is it … ──┼── live: into the wheel, for its expiry
+ *     wheel ──its time──┘                         └── dead: retired ──two epochs──▶ the pool
+ *
+ * Whoever sweeps does it under the wheel's lock: the one sweeper thread as a rule, now and then a packet thread for
+ * which a limit is reached (create.ts). The lock is tried, not waited for. Work is done in steps, one connection
+ * each, so a call takes no longer than its budget however many are due at once.
+ *
+ * A connection that is looked at before its time is over goes where its present expiry says. So packets that refresh
+ * it move nothing, and of a day's packets it comes up once or twice.
+ *
+ * A dead connection is retired when nothing leads to it any more: it is in no slot and not in the queue, and no
+ * thread can push it there (filing.ts). Then `WheelLink.next` leads to the one retired after it, and `previous` is
+ * the epoch.
+ */
+import { map, NONE } from '../memory/arena';
+import { advance, currentEpoch } from '../memory/epoch';
+import { release, tryAcquire } from '../memory/lock';
+import { isEmpty, pop } from '../memory/mpsc';
+import { give, POOL_CONNECTIONS } from '../memory/pool';
+import { self } from '../memory/thread';
+import { connectionAt, expiryOf, isLive } from './connection';
+import { FILED, filedAt, filings, NOT_FILED } from './filing';
+import { generationOf, REMOVED_EXPIRED, removeConnection } from './table';
+import { firstIn, link, linkAt, nextSlot, tickOf, unlink, wheel } from './wheel';
+
+/**
+ * Does what is due by this thread's clock, at most `budget` steps of it. Returns how many; 0 also when another thread
+ * sweeps. The thread is within an epoch, or asleep by it.
+ */
+export function sweep(budget: u32): u32 {
+  if (map.connectionLimit == 0 || !tryAcquire(map.wheel, self.number)) return 0;
+  let steps: u32 = 0;
+  while (steps < budget && (turn() || takeFiled() || giveBack())) steps++;
+  release(map.wheel);
+  return steps;
+}
+
+/**
+ * When `sweep` is to be called, unless something is filed before; Infinity: there is nothing to wait for. What is
+ * retired is given back at whichever sweep comes next.
+ */
+export function dueMs(): f64 {
+  if (map.connectionLimit == 0) return Infinity;
+  if (!tryAcquire(map.wheel, self.number)) return self.nowMs;
+  const slot = nextSlot();
+  const due = !isEmpty(filings()) ? self.nowMs : slot != NONE ? <f64>tickOf(slot) : Infinity;
+  release(map.wheel);
+  return due;
+}
+
+/** Looks at one connection whose turn it is; if there is none, false, and the wheel has come to the present. */
+function turn(): bool {
+  const now = <u64>self.nowMs;
+  const slot = nextSlot();
+  const tick = slot != NONE ? tickOf(slot) : u64.MAX_VALUE;
+  wheel().tick = max(wheel().tick, min(tick, now));
+  if (tick > now) return false;
+  const number = firstIn(slot);
+  unlink(number);
+  look(number);
+  return true;
+}
+
+/** Looks at one connection that was filed; false if there is none. */
+function takeFiled(): bool {
+  const number = pop(filings());
+  if (number == NONE) return false;
+  atomic.store<u32>(filedAt(number), NOT_FILED);
+  unlink(number);
+  look(number);
+  return true;
+}
+
+/** Decides what becomes of a connection, which is in no slot. */
+function look(number: u32): void {
+  const connection = connectionAt(number);
+  const generation = generationOf(connection);
+  const expiresMs = expiryOf(connection);
+  if (!isLive(generation)) letGo(number);
+  else if (expiresMs > self.nowMs) link(number, expiresMs);
+  else removeConnection(number, generation, REMOVED_EXPIRED);
+}
+
+/** Retires a dead connection, unless it is in the queue once more: then it comes again. */
+function letGo(number: u32): void {
+  if (atomic.xchg<u32>(filedAt(number), FILED) == FILED) return;
+  const retiredTail = wheel().retiredTail;
+  linkAt(number).next = 0;
+  linkAt(number).previous = currentEpoch();
+  if (retiredTail == 0) wheel().retiredHead = number + 1;
+  else linkAt(retiredTail - 1).next = number + 1;
+  wheel().retiredTail = number + 1;
+}
+
+/** Gives back the number that was retired first, if that is two epochs ago. */
+function giveBack(): bool {
+  const retiredHead = wheel().retiredHead;
+  if (retiredHead == 0) return false;
+  const retired = linkAt(retiredHead - 1);
+  if (currentEpoch() - retired.previous < 2) advance();
+  if (currentEpoch() - retired.previous < 2) return false;
+  wheel().retiredHead = retired.next;
+  if (retired.next == 0) wheel().retiredTail = 0;
+  retired.next = 0;
+  retired.previous = 0;
+  give(self.number, POOL_CONNECTIONS, retiredHead - 1);
+  return true;
+}

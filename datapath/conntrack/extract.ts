@@ -1,0 +1,98 @@
+/**
+ * From a frame to the tuple that names its connection, and to what it says to that (segment.ts).
+ *
+ * The parser has seen to it that headers and lengths fit the frame (packet/parse.ts). What is looked at here beside the
+ * tuple is what a receiver looks at before it believes a packet: the checksums, the transport's unless it is known
+ * (packet/transport-checksum.ts); UDP's own length (RFC 768) and that of SCTP's first chunk (RFC 9260 §3.2); that no
+ * port is 0. A fragment has no tuple, not even the first, for what it says is not all there.
+ *
+ * Of ICMP, queries and their answers are connections. An error belongs to the connection whose packet it quotes:
+ *
+ *     Ethernet │ IP  r → a │ ICMP error │ IP  a → b │ ports …        a router r tells a
+ *                                         └ innerL3   └ innerL4      tuple: b → a, as if b had answered
+ *
+ * Everything else, like neighbour discovery, is between neighbours and no connection.
+ */
+import { BATCH_INNER, batch } from '../batch';
+import { COUNT_CT_CHECKSUM, COUNT_CT_IPV4_CHECKSUM, count } from '../counters';
+import { fold, sum } from '../packet/checksum';
+import { Frame, NETWORK_IPV4, NETWORK_IPV6, SHAPE_FRAGMENT } from '../packet/frame';
+import {
+  be16,
+  ICMP_HEADER,
+  PROTO_SCTP,
+  PROTO_TCP,
+  PROTO_UDP,
+  SCTP_HEADER,
+  UDP_HEADER,
+} from '../packet/headers';
+import { transportLength, verifyChecksum } from '../packet/transport-checksum';
+import { isError, readNetwork, readTransport } from './read-tuple';
+import { ownSegment, readSegment } from './segment';
+import { isIcmp, reverseTuple, settle, Tuple } from './tuple';
+
+export const EXTRACT_INVALID: u32 = 0; // it names no connection
+export const EXTRACT_OK: u32 = 1;
+export const EXTRACT_ERROR: u32 = 2; // an ICMP error: the tuple is the quoted packet's, reversed
+
+const CHUNK_HEADER: u32 = 4;
+
+/** Fills `tuple` and the thread's segment from a parsed frame. */
+export function extract(frame: Frame, zone: u16, tuple: Tuple): u32 {
+  if (!isTrackable(frame) || !isIntact(frame)) return EXTRACT_INVALID;
+  const l4 = frame.data + frame.l4;
+  const length = transportLength(frame);
+  const transport = frame.transport;
+  tuple.zone = zone;
+  readNetwork(tuple, frame.network, frame.data + frame.l3, l4 + length);
+  if (isIcmp(transport) && isError(transport, load<u8>(l4))) {
+    return readQuoted(frame, tuple, l4 + ICMP_HEADER, l4 + length) ? EXTRACT_ERROR : EXTRACT_INVALID;
+  }
+  if (!readTransport(tuple, l4, l4 + length)) return EXTRACT_INVALID;
+  settle(tuple);
+  if (transport == PROTO_TCP) readSegment(ownSegment(), l4, length);
+  else if (transport == PROTO_UDP && !isUdpLengthGood(l4, length)) return EXTRACT_INVALID;
+  else if (transport == PROTO_SCTP && !isChunkGood(l4, length)) return EXTRACT_INVALID;
+  return EXTRACT_OK;
+}
+
+function isTrackable(frame: Frame): bool {
+  return (frame.network == NETWORK_IPV4 || frame.network == NETWORK_IPV6) && !(frame.shape & SHAPE_FRAGMENT);
+}
+
+function isIntact(frame: Frame): bool {
+  const ip = frame.data + frame.l3;
+  if (frame.network == NETWORK_IPV4 && fold(sum(ip, (<u32>load<u8>(ip) & 15) << 2)) != 0xffff) {
+    count(COUNT_CT_IPV4_CHECKSUM, 1);
+    return false;
+  }
+  if (verifyChecksum(frame)) return true;
+  count(COUNT_CT_CHECKSUM, 1);
+  return false;
+}
+
+function isUdpLengthGood(udp: usize, room: u32): bool {
+  const length = be16(udp + 4);
+  return length >= UDP_HEADER && length <= room;
+}
+
+function isChunkGood(sctp: usize, room: u32): bool {
+  if (room < SCTP_HEADER + CHUNK_HEADER) return false;
+  const length = be16(sctp + SCTP_HEADER + 2);
+  return length >= CHUNK_HEADER && length <= room - SCTP_HEADER;
+}
+
+/** Puts into `tuple`, which is the error's own, the reverse of that of the packet quoted at `ip`. */
+function readQuoted(frame: Frame, tuple: Tuple, ip: usize, end: usize): bool {
+  const inner = changetype<Tuple>(batch() + BATCH_INNER);
+  const l4 = readNetwork(inner, tuple.l3, ip, end);
+  if (l4 == 0 || !readTransport(inner, l4, end)) return false;
+  const segment = ownSegment();
+  segment.innerL3 = <u16>(ip - frame.data);
+  segment.innerL4 = <u16>(l4 - frame.data);
+  segment.isMisdirected = inner.srcLow != tuple.dstLow || inner.srcHigh != tuple.dstHigh;
+  inner.zone = tuple.zone;
+  settle(inner);
+  reverseTuple(tuple, inner);
+  return true;
+}

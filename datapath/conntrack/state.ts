@@ -1,0 +1,96 @@
+/**
+ * What tracking tells of a packet. It stands in the second line of the frame's record, laid out as the second
+ * line of the flow key, so that the packet brings it along to its next round (`bringAlong`):
+ *
+ *      64      65          66     68     72      74      76   80      96             112
+ *     ┌───────┬───────────┬──────┬──────┬───────┬───────┬────┬───────┬──────────────┬──────────────┐
+ *     │ctState│ctNwProto  │ctZone│ctMark│ctTpSrc│ctTpDst│  0 │ctLabel│ source       │ destination  │
+ *     └───────┴───────────┴──────┴──────┴───────┴───────┴────┴───────┴──────────────┴──────────────┘
+ *
+ * Protocol, ports and addresses are the connection's original ones; `ctNwProto` is 0 when there are none. The line
+ * says something while the frame has FRAME_TRACKED; its holder alone reads and writes it, as the rest of the record.
+ */
+import { Key } from '../flow/key';
+import { LINE } from '../memory/arena';
+import { FRAME_TRACKED, Frame } from '../packet/frame';
+import { Connection } from './connection';
+import { isIcmp, Tuple } from './tuple';
+
+// Bits of ct_state, as Open vSwitch numbers them.
+export const CT_NEW: u32 = 1;
+export const CT_ESTABLISHED: u32 = 2;
+export const CT_RELATED: u32 = 4;
+export const CT_REPLY: u32 = 8;
+export const CT_INVALID: u32 = 16;
+export const CT_TRACKED: u32 = 32;
+export const CT_SNAT: u32 = 64;
+export const CT_DNAT: u32 = 128;
+
+/** The line as a key's: its fields, but for those of the first line, are the frame's. */
+function lineOf(frame: Frame): Key {
+  return changetype<Key>(changetype<usize>(frame));
+}
+
+/** The bits that the frame has from `zone`; 0: it was not tracked there last. */
+export function stateIn(frame: Frame, zone: u16): u32 {
+  if (!(frame.flags & FRAME_TRACKED) || lineOf(frame).ctZone != zone) return 0;
+  return <u32>lineOf(frame).ctState;
+}
+
+/** The packet is one that no connection is for, and has no tuple. */
+export function noteInvalid(frame: Frame, zone: u16): void {
+  const line = changetype<usize>(frame) + LINE;
+  v128.store(line, i64x2.splat(0));
+  store<u64>(line, firstWord(CT_INVALID | CT_TRACKED, 0, zone));
+  for (let at: usize = 16; at < LINE; at += 16) v128.store(line + at, i64x2.splat(0));
+  frame.flags |= FRAME_TRACKED;
+}
+
+/** The packet has these bits, and this original tuple; no mark or label. */
+export function noteState(frame: Frame, state: u32, original: Tuple): void {
+  const line = changetype<usize>(frame) + LINE;
+  const from = changetype<usize>(original);
+  store<u64>(line, firstWord(state, original.proto, original.zone));
+  store<u64>(line, <u64>portsOf(original), 8);
+  v128.store(line, i64x2.splat(0), 16);
+  v128.store(line, v128.load(from), 32);
+  v128.store(line, v128.load(from, 16), 48);
+  frame.flags |= FRAME_TRACKED;
+}
+
+/** State, protocol and zone; a mark of 0 behind them. */
+function firstWord(state: u32, proto: u8, zone: u16): u64 {
+  return <u64>(state | ((<u32>proto) << 8) | ((<u32>zone) << 16));
+}
+
+/** As the key has them, where ICMP has type and code in the two ports (key.ts). */
+function portsOf(original: Tuple): u32 {
+  const ports = load<u32>(changetype<usize>(original), offsetof<Tuple>('tpSrc'));
+  if (!isIcmp(original.proto)) return ports;
+  const type = (ports >>> 16) & 0xff;
+  const code = ports >>> 24;
+  return (type << 8) | (code << 24);
+}
+
+/** The packet has its connection's mark and label. */
+export function noteMark(frame: Frame, connection: Connection): void {
+  const line = lineOf(frame);
+  line.ctMark = connection.mark;
+  store<u64>(changetype<usize>(line), connection.label, offsetof<Key>('ctLabel'));
+  store<u64>(changetype<usize>(line), connection.labelHigh, offsetof<Key>('ctLabel') + 8);
+}
+
+/** Forgets what the packet is. */
+export function forgetTracking(frame: Frame): void {
+  frame.flags &= ~FRAME_TRACKED;
+  frame.connection = 0;
+}
+
+/** Writes to a key what the frame brings along. A packet of neighbour discovery has no tuple, so nothing collides. */
+export function bringAlong(frame: Frame, key: Key): void {
+  if (!(frame.flags & FRAME_TRACKED)) return;
+  const from = changetype<usize>(frame);
+  const to = changetype<usize>(key);
+  for (let at: usize = LINE; at < 2 * LINE; at += 16)
+    v128.store(to + at, v128.or(v128.load(to + at), v128.load(from + at)));
+}

@@ -1,0 +1,34 @@
+/** Limits of connections, as the handler sets and lists them. They are in the arena: a handler that dies leaves them. */
+import { type Datapath, NONE } from '../datapath.ts';
+import type { LimitRow } from '../model.ts';
+import { parseZoneLimits, parseZones } from '../table/zone-limits.ts';
+
+/** The default, then every zone that has a limit or is counted under the default. */
+export function limitRows({ exports }: Datapath): LimitRow[] {
+  const inherited = exports.defaultLimit() >>> 0;
+  const rows: LimitRow[] = [{ zone: 'default', limit: inherited === 0 ? null : inherited, count: null }];
+  for (let from = 0; ; ) {
+    const zone = exports.nextLimitedZone(from) >>> 0;
+    if (zone === NONE) return rows;
+    const own = exports.zoneLimit(zone) >>> 0;
+    rows.push({ zone, limit: own === NONE ? inherited : own, count: exports.zoneCount(zone) >>> 0 });
+    from = zone + 1;
+  }
+}
+
+/** Returns lines for people. @throws FlowError, and then nothing has changed */
+export function setLimits({ exports }: Datapath, text: string): string[] {
+  const { default: inherited, zones } = parseZoneLimits(text);
+  if (inherited !== undefined) exports.setDefaultLimit(inherited);
+  for (const [zone, limit] of zones) exports.setZoneLimit(zone, limit);
+  return [counted(zones.size + (inherited === undefined ? 0 : 1), 'set')];
+}
+
+/** The same. */
+export function deleteLimits({ exports }: Datapath, text: string): string[] {
+  const zones = new Set(parseZones(text).filter((zone) => exports.zoneLimit(zone) >>> 0 !== NONE));
+  for (const zone of zones) exports.deleteZoneLimit(zone);
+  return [counted(zones.size, 'deleted')];
+}
+
+const counted = (limits: number, what: string): string => `${limits} limit${limits === 1 ? '' : 's'} ${what}`;
