@@ -16,10 +16,16 @@ import {
   COUNT_COPIED,
   COUNT_COPIES_FORWARDED,
   COUNT_CT_CHECKSUM,
+  COUNT_CT_CREATED,
+  COUNT_CT_FULL,
+  COUNT_CT_INVALID,
   COUNT_CT_IPV4_CHECKSUM,
+  COUNT_CT_NAT_EXHAUSTED,
+  COUNT_CT_REMOVED,
   COUNT_CT_TCP_FLAGS,
   COUNT_CT_TCP_SEQUENCE,
   COUNT_CT_TCP_UNCHECKED,
+  COUNT_CT_ZONE_FULL,
   COUNT_FORWARDED,
   COUNT_JOINED,
   COUNT_RECEIVED,
@@ -41,6 +47,10 @@ import {
   Pool,
   PoolCache,
   PortCounters,
+  REMOVED_EXPIRED,
+  REMOVED_FLUSHED,
+  REMOVED_FORCED,
+  REMOVED_REPLACED,
   RING_CONSUMER,
   RING_STRIDE,
   STAGES,
@@ -78,6 +88,15 @@ const NAMED: Record<string, number> = {
   segmented: COUNT_SEGMENTED,
   joined: COUNT_JOINED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
+  ctCreated: COUNT_CT_CREATED,
+  ctExpired: COUNT_CT_REMOVED + REMOVED_EXPIRED,
+  ctReplaced: COUNT_CT_REMOVED + REMOVED_REPLACED,
+  ctFlushed: COUNT_CT_REMOVED + REMOVED_FLUSHED,
+  ctForced: COUNT_CT_REMOVED + REMOVED_FORCED,
+  ctInvalid: COUNT_CT_INVALID,
+  ctFull: COUNT_CT_FULL,
+  ctZoneFull: COUNT_CT_ZONE_FULL,
+  ctNatExhausted: COUNT_CT_NAT_EXHAUSTED,
   ctIpv4Checksum: COUNT_CT_IPV4_CHECKSUM,
   ctChecksum: COUNT_CT_CHECKSUM,
   ctTcpFlags: COUNT_CT_TCP_FLAGS,
@@ -104,6 +123,18 @@ export interface Totals {
   segmented: number;
   joined: number;
   checksumsCompleted: number;
+  /** Connections: made, and removed for a reason (conntrack/table.ts). */
+  ctCreated: number;
+  ctExpired: number;
+  ctReplaced: number;
+  ctFlushed: number;
+  ctForced: number;
+  /** Packets of no connection that may begin none. */
+  ctInvalid: number;
+  /** Packets that were to begin one: for want of room, by their zone's limit, for want of addresses and ports. */
+  ctFull: number;
+  ctZoneFull: number;
+  ctNatExhausted: number;
   /** Packets that connection tracking calls invalid: for the checksum of the IPv4 header, or of the transport. */
   ctIpv4Checksum: number;
   ctChecksum: number;
