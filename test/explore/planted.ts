@@ -155,7 +155,7 @@ import { acquire as acquireReally, release as releaseReally`,
       replace:
         '  atomic.store<u32>(generationAt(connection), generationOf(connection) | 3);\n  const hasRoom = enterUnder(hash, number);',
     },
-    within: { all: 5000, drawn: 3000 },
+    within: { all: 5000, drawn: 20_000 },
   },
   {
     name: 'removed-by-two',
