@@ -29,7 +29,7 @@ import {
 import { transportLength, verifyChecksum } from '../packet/transport-checksum';
 import { isError, readNetwork, readTransport } from './read-tuple';
 import { ownSegment, readSegment } from './segment';
-import { isIcmp, reverseTuple, settle, Tuple } from './tuple';
+import { isIcmp, reverseTuple, Tuple } from './tuple';
 
 export const EXTRACT_INVALID: u32 = 0; // it names no connection
 export const EXTRACT_OK: u32 = 1;
@@ -49,7 +49,6 @@ export function extract(frame: Frame, zone: u16, tuple: Tuple): u32 {
     return readQuoted(frame, tuple, l4 + ICMP_HEADER, l4 + length) ? EXTRACT_ERROR : EXTRACT_INVALID;
   }
   if (!readTransport(tuple, l4, l4 + length)) return EXTRACT_INVALID;
-  settle(tuple);
   if (transport == PROTO_TCP) readSegment(ownSegment(), l4, length);
   else if (transport == PROTO_UDP && !isUdpLengthGood(l4, length)) return EXTRACT_INVALID;
   else if (transport == PROTO_SCTP && !isChunkGood(l4, length)) return EXTRACT_INVALID;
@@ -85,14 +84,13 @@ function isChunkGood(sctp: usize, room: u32): bool {
 /** Puts into `tuple`, which is the error's own, the reverse of that of the packet quoted at `ip`. */
 function readQuoted(frame: Frame, tuple: Tuple, ip: usize, end: usize): bool {
   const inner = changetype<Tuple>(batch() + BATCH_INNER);
+  inner.zone = tuple.zone;
   const l4 = readNetwork(inner, tuple.l3, ip, end);
   if (l4 == 0 || !readTransport(inner, l4, end)) return false;
   const segment = ownSegment();
   segment.innerL3 = <u16>(ip - frame.data);
   segment.innerL4 = <u16>(l4 - frame.data);
   segment.isMisdirected = inner.srcLow != tuple.dstLow || inner.srcHigh != tuple.dstHigh;
-  inner.zone = tuple.zone;
-  settle(inner);
   reverseTuple(tuple, inner);
   return true;
 }

@@ -16,7 +16,7 @@ import {
   PROTO_UDP,
 } from '../packet/headers';
 import { extensionLength, IPV6_FRAGMENT_OFFSET, isExtension, LEAST_EXTENSION } from '../packet/ipv6';
-import { Tuple } from './tuple';
+import { setName, Tuple } from './tuple';
 
 /** What names a connection stands in the first bytes of the transport, and an error quotes so many (RFC 792). */
 const NAMING: u32 = 8;
@@ -67,37 +67,29 @@ function readIpv6(tuple: Tuple, ip: usize, end: usize): usize {
 }
 
 /**
- * Reads ports, or identifier, type and code, at `l4`. False when they do not name a connection: a port is 0, which none
- * has (RFC 6335 §6, RFC 9260 §3.1); ICMP is no query or not that of its IP.
+ * Reads ports, or identifier, type and code, at `l4`; the tuple has all else already, and is then whole. False when they
+ * do not name a connection: a port is 0, which none has (RFC 6335 §6, RFC 9260 §3.1); ICMP is no query or not that
+ * of its IP.
  */
 export function readTransport(tuple: Tuple, l4: usize, end: usize): bool {
   const proto = tuple.proto;
-  tuple.tpSrc = 0;
-  tuple.tpDst = 0;
   const isV4 = tuple.l3 == NETWORK_IPV4;
   if (proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP) {
-    return l4 + NAMING <= end && readPorts(tuple, l4);
+    if (l4 + NAMING > end || load<u16>(l4) == 0 || load<u16>(l4, 2) == 0) return false;
+    setName(tuple, load<u32>(l4));
+  } else if (proto == PROTO_ICMP || proto == PROTO_ICMPV6) {
+    if (isV4 != (proto == PROTO_ICMP) || l4 + NAMING > end || !isQuery(proto, l4)) return false;
+    setName(tuple, <u32>load<u16>(l4, 4) | ((<u32>load<u16>(l4)) << 16));
+  } else {
+    setName(tuple, 0);
   }
-  if (proto == PROTO_ICMP) return isV4 && l4 + NAMING <= end && readQuery(tuple, l4);
-  if (proto == PROTO_ICMPV6) return !isV4 && l4 + NAMING <= end && readQuery(tuple, l4);
   return true;
 }
 
-function readPorts(tuple: Tuple, l4: usize): bool {
-  tuple.tpSrc = load<u16>(l4);
-  tuple.tpDst = load<u16>(l4, 2);
-  return tuple.tpSrc != 0 && tuple.tpDst != 0;
-}
-
-/** Queries and their answers have code 0. */
-function readQuery(tuple: Tuple, icmp: usize): bool {
-  tuple.tpSrc = load<u16>(icmp, 4);
-  tuple.tpDst = load<u16>(icmp);
-  return load<u8>(icmp, 1) == 0 && isQuery(tuple.proto, load<u8>(icmp));
-}
-
-/** Echo, timestamp and information, request or reply (RFC 792); of ICMPv6 echo (RFC 4443). */
-function isQuery(proto: u8, type: u8): bool {
+/** Echo, timestamp and information, request or reply (RFC 792); of ICMPv6 echo (RFC 4443). All have code 0. */
+function isQuery(proto: u8, icmp: usize): bool {
+  const type = load<u8>(icmp);
+  if (load<u8>(icmp, 1) != 0) return false;
   if (proto == PROTO_ICMPV6) return type == ECHO_REQUEST_V6 || type == ECHO_REPLY_V6;
   return type < 32 && ((IPV4_QUERIES >>> type) & 1) != 0;
 }

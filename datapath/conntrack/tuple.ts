@@ -77,13 +77,13 @@ export function copyTuple(to: Tuple, from: Tuple): void {
 }
 
 /**
- * Writes a tuple's short fields once more, as one word: what is written in pieces and read whole right after has to wait
- * until it has reached the cache.
+ * Sets what the transport adds to a tuple, `tpSrc` and `tpDst` behind one another, which has its protocol and zone. All
+ * short fields are written, as one word: what is written in pieces and read whole right after has to wait until it
+ * has reached the cache.
  */
-export function settle(tuple: Tuple): void {
-  const ports = <u64>tuple.tpSrc | ((<u64>tuple.tpDst) << 16);
+export function setName(tuple: Tuple, name: u32): void {
   const rest = ((<u64>tuple.l3) << 32) | ((<u64>tuple.proto) << 40) | ((<u64>tuple.zone) << 48);
-  store<u64>(changetype<usize>(tuple), ports | rest, offsetof<Tuple>('tpSrc'));
+  store<u64>(changetype<usize>(tuple), rest | <u64>name, offsetof<Tuple>('tpSrc'));
 }
 
 /** Writes to `to` the tuple of the packets that answer those of `from`. */
