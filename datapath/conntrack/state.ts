@@ -37,16 +37,17 @@ export function stateIn(frame: Frame, zone: u16): u32 {
   return <u32>lineOf(frame).ctState;
 }
 
-/** The packet is one that no connection is for, and has no tuple. */
+/** The packet is one that no connection is for, and has no tuple. No connection has heard of it. */
 export function noteInvalid(frame: Frame, zone: u16): void {
   const line = changetype<usize>(frame) + LINE;
   v128.store(line, i64x2.splat(0));
   store<u64>(line, firstWord(CT_INVALID | CT_TRACKED, 0, zone));
   for (let at: usize = 16; at < LINE; at += 16) v128.store(line + at, i64x2.splat(0));
   frame.flags |= FRAME_TRACKED;
+  frame.connection = 0;
 }
 
-/** The packet has these bits, and this original tuple; no mark or label. */
+/** The packet has these bits, and this original tuple; no mark or label, and no connection has heard of it. */
 export function noteState(frame: Frame, state: u32, original: Tuple): void {
   const line = changetype<usize>(frame) + LINE;
   const from = changetype<usize>(original);
@@ -56,6 +57,7 @@ export function noteState(frame: Frame, state: u32, original: Tuple): void {
   v128.store(line, v128.load(from), 32);
   v128.store(line, v128.load(from, 16), 48);
   frame.flags |= FRAME_TRACKED;
+  frame.connection = 0;
 }
 
 /** State, protocol and zone; a mark of 0 behind them. */
