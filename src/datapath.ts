@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { type Arena, regionAddress } from './arena.ts';
+import type { Exports } from './exports.ts';
 import {
   ASLEEP_IN_POLL,
   ASLEEP_IN_WAIT,
@@ -59,83 +60,6 @@ export * from './generated/layout.ts';
 export * from './meters.ts';
 export * from './observe.ts';
 export * from './outside.ts';
-
-/** The module's functions; `datapath/run.ts` lists them, their own files explain them. */
-interface Exports {
-  attach(thread: number): void;
-  process(port: number, frames: number): void;
-  collect(): number;
-  flush(): number;
-  hasWork(): number;
-  beginSleep(how: number): number;
-  endSleep(): void;
-  countOne(which: number): void;
-  sleepUntilRung(rung: number, timeoutMs: number): number;
-  dropAtPort(frame: number, port: number, reason: number): void;
-  leave(): void;
-  takeFrame(bytes: number): number;
-  giveFrame(frame: number): void;
-  lookUpUncached(keys: number, n: number): void;
-  listConnections(from: number, budget: number, filter: number, page: number): number;
-  flushConnections(from: number, budget: number, filter: number, page: number): number;
-  passes(connection: number, filter: number): boolean;
-  watchEvents(watch: boolean): void;
-  nextEvent(): number;
-  endEvent(): void;
-  takeLostEvents(): number;
-  defaultLimit(): number;
-  zoneLimit(zone: number): number;
-  zoneCount(zone: number): number;
-  nextLimitedZone(from: number): number;
-  setDefaultLimit(limit: number): void;
-  setZoneLimit(zone: number, limit: number): void;
-  deleteZoneLimit(zone: number): void;
-  takeMisses(): number;
-  puntCount(): number;
-  parsePunt(punt: number): boolean;
-  endPunt(punt: number, delivered: boolean): void;
-  flowOfMiss(miss: number): number;
-  actByFlow(miss: number, flow: number): void;
-  actByProgram(miss: number): void;
-  install(mask: number, key: number, program: number): number;
-  replace(flow: number, program: number): number;
-  remove(flow: number): void;
-  removeAll(): void;
-  parseBatch(n: number): void;
-  trackBatch(n: number, zone: number, flags: number): void;
-  setSourceRange(first: number, last: number): void;
-  sweep(budget: number): number;
-  reclaim(): void;
-  releaseLocks(): number;
-  reclaimFlows(): number;
-  reclaimFrames(): number;
-  reclaimConnections(): number;
-  file(connection: number): void;
-  sweepDueMs(): number;
-  connectionCount(): number;
-  setTimeoutOf(policy: number, which: number, ms: number): void;
-  timeoutOf(policy: number, which: number): number;
-  settle(copies: boolean): number;
-  reset(): void;
-  hostPrepare(port: number, cut: boolean): number;
-  hostSent(port: number): void;
-  memoryPoll(port: number, queue: number): number;
-  memoryTransmit(port: number, queue: number): void;
-  streamPoll(port: number, queue: number): number;
-  streamTransmit(port: number, queue: number): void;
-  xdpPoll(port: number, queue: number): number;
-  xdpTransmit(port: number, queue: number): void;
-  xdpBacklog(queue: number): number;
-  xdpRelease(queue: number): void;
-  coalesce(port: number): number;
-  packetArm(queue: number): number;
-  packetDisarm(queue: number): void;
-  packetRead(queue: number, message: number, bytes: number): void;
-  packetReceived(port: number, queue: number, messages: number): void;
-  packetFill(port: number, queue: number): number;
-  packetSent(port: number, queue: number, frames: number): void;
-  packetRefused(port: number, queue: number, noRoom: boolean): void;
-}
 
 /** A frame for the controller. */
 export interface Punt {
@@ -208,12 +132,12 @@ export class Datapath {
     this.#ports = regionAddress(arena, 'ports');
   }
 
-  /** Sets the switch clock for what this thread does next. */
   /** The switch clock as last set. In what every round does read `now` instead: a call that returns it costs memory. */
   get nowMs(): number {
     return this.now[0]!;
   }
 
+  /** Sets the switch clock for what this thread does next. */
   setClock(nowMs: number): void {
     this.now[0] = nowMs;
   }
@@ -431,13 +355,16 @@ export class Datapath {
 
   /** What tracking has told of frame `i` of this thread's batch: bits of ct_state. */
   ctState(i: number): number {
-    return this.u8[this.frameAt(this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!) + Key.ctState]!;
+    return this.u8[this.#frameInBatch(i) + Key.ctState]!;
   }
 
   /** Bytes of frame `i` of this thread's batch. */
   lengthInBatch(i: number): number {
-    const frame = this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!;
-    return this.u32[(this.frameAt(frame) + Frame.length) >> 2]!;
+    return this.u32[(this.#frameInBatch(i) + Frame.length) >> 2]!;
+  }
+
+  #frameInBatch(i: number): number {
+    return this.frameAt(this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!);
   }
 
   /** Installs a flow. Returns its number, or NONE when there is no room for it. */

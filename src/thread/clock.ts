@@ -15,7 +15,7 @@ export function clockFrom(origin: number): Clock {
   return () => monotonicMs() - origin;
 }
 
-/** Once compiled with care this leaves no garbage behind, as `performance.now()` does. */
+/** Once compiled with care this leaves no garbage behind; `performance.now()` always does. */
 function monotonicMs(): number {
   const [seconds, nanoseconds] = hrtime();
   return seconds * 1000 + nanoseconds / 1e6;

@@ -132,7 +132,7 @@ async function readMail(role: Role): Promise<boolean> {
 
 /** Looks at the clock. */
 function look(): void {
-  datapath.now[0] = clock();
+  datapath.setClock(clock());
 }
 
 /** Lets the role go round once, now. */
