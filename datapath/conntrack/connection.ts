@@ -103,7 +103,10 @@ export function expiryOf(connection: Connection): f64 {
   );
 }
 
-/** Not as an atomic operation, which costs more than all else that a hit writes: eight bytes, aligned, are never torn. */
+/**
+ * Not as an atomic operation, which costs more than all else that a hit writes: eight bytes, aligned, are never torn, and
+ * where the sweeper has to see it `file` comes behind it, whose exchange the store cannot pass (filing.ts).
+ */
 export function setExpiry(connection: Connection, expiresMs: f64): void {
   connection.expiresMs = expiresMs;
 }
