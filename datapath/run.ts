@@ -5,15 +5,12 @@
 
 export { endEvent, nextEvent, takeLostEvents, watchEvents } from './conntrack/events';
 export { dueMs as sweepDueMs, sweep } from './conntrack/expiry';
-export { file } from './conntrack/filing';
 export { passes } from './conntrack/filter';
 export { nextLimitedZone } from './conntrack/limited';
 export { flushConnections, listConnections } from './conntrack/list';
 export { reclaimConnections } from './conntrack/recover';
-export { setTimeoutOf, timeoutOf } from './conntrack/timeouts';
 export { parseBatch, setSourceRange, trackBatch } from './conntrack/track-batch';
 export {
-  connectionCount,
   defaultLimit,
   deleteZoneLimit,
   setDefaultLimit,

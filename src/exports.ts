@@ -48,11 +48,7 @@ export interface Exports {
   reclaimFlows(): number;
   reclaimFrames(): number;
   reclaimConnections(): number;
-  file(connection: number): void;
   sweepDueMs(): number;
-  connectionCount(): number;
-  setTimeoutOf(policy: number, which: number, ms: number): void;
-  timeoutOf(policy: number, which: number): number;
   settle(copies: boolean): number;
   reset(): void;
   hostPrepare(port: number, cut: boolean): number;

@@ -38,6 +38,9 @@ interface StructureExports {
   ringDoorbell(thread: number): void;
 
   // Connections
+  connectionCount(): number;
+  setTimeoutOf(policy: number, which: number, ms: number): void;
+  timeoutOf(policy: number, which: number): number;
   connectionAt(number: number): number;
   noteEvent(connection: number, kind: number, reason: number): void;
 
