@@ -11,6 +11,9 @@ import {
   TOKENS_OF_PACKET,
 } from './generated/layout.ts';
 
+/** A bucket that was empty an infinite time ago is full: `bitsOf` minus infinity. */
+const SINCE_EVER = 0x000f_ffff_ffff_ffffn;
+
 /** What a meter limits: thousands of bits, or packets, a second. */
 export interface MeterLimits {
   unit: 'kbps' | 'pktps';
@@ -88,7 +91,7 @@ export class MeterTable {
     this.#f64[(at + MeterBand.rate) >> 3] = rate;
     this.#f64[(at + MeterBand.depthMs) >> 3] = rate > 0 ? ((burst || rate) * TOKENS_OF_PACKET) / rate : 0;
     this.#i32[(at + MeterBand.remark) >> 2] = type === 'drop' ? 0 : precLevel;
-    this.#f64[(at + MeterBand.emptyMs) >> 3] = Number.NEGATIVE_INFINITY;
+    this.#u64[(at + MeterBand.emptyMs) >> 3] = SINCE_EVER;
     this.#zero(at + MeterBand.packets);
   }
 

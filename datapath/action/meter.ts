@@ -36,7 +36,7 @@ export class Meter {
 export class MeterBand {
   rate: f64; // tokens that come in each millisecond: kbit/s, or packets a second
   depthMs: f64; // in so long the empty bucket fills
-  emptyMs: u64; // the bits of an f64
+  emptyMs: u64; // an f64, as `bitsOf` writes it
   packets: u64; // that the band took
   bytes: u64;
   remark: u32; // by how much the drop precedence goes up; 0: the band drops
@@ -71,15 +71,24 @@ export function passesMeter(number: u32, frame: Frame): bool {
   return true;
 }
 
+/**
+ * An instant in the word that threads share: the complement of its bits. Not the bits themselves, because the
+ * optimizer (Binaryen's avoid-reinterprets) makes a word that is loaded atomically and used both as bits and as a
+ * number into two loads, between which another thread may store: what is then compared is not what was reckoned with.
+ */
+export function bitsOf(instantMs: f64): u64 {
+  return ~reinterpret<u64>(instantMs);
+}
+
 /** Takes tokens out of the band's bucket if so many are there. */
-function takesTokens(band: MeterBand, tokens: f64): bool {
+export function takesTokens(band: MeterBand, tokens: f64): bool {
   const place = changetype<usize>(band) + offsetof<MeterBand>('emptyMs');
   while (true) {
     const before = atomic.load<u64>(place);
-    const emptyMs = max<f64>(reinterpret<f64>(before), self.nowMs - band.depthMs);
+    const emptyMs = max<f64>(reinterpret<f64>(~before), self.nowMs - band.depthMs);
     const after = emptyMs + tokens / band.rate;
     if (!(after <= self.nowMs)) return false;
-    if (atomic.cmpxchg<u64>(place, before, reinterpret<u64>(after)) == before) return true;
+    if (atomic.cmpxchg<u64>(place, before, bitsOf(after)) == before) return true;
   }
 }
 

@@ -9,7 +9,7 @@
  * and the generation that it was seen with.
  *
  * Who writes, and how others see it:
- * - `expiresMs`: whoever holds `lock`, one store; read by all, atomically. A connection whose time is over is
+ * - `expiresMs`: whoever holds `lock`, one store; read by all, with one load. A connection whose time is over is
  *   none, whether it has been removed or not.
  * - `generation`: odd to even by compare-and-exchange: of all that would remove a connection, that one wins.
  * - the rest of line 0, and the counters: whoever holds `lock`. Who reads them in a list takes it too.
@@ -97,15 +97,14 @@ export function isLive(generation: u32): bool {
   return (generation & 1) != 0;
 }
 
+/** Not as an atomic operation: eight bytes, aligned, are never torn, and what is read is used once. */
 export function expiryOf(connection: Connection): f64 {
-  return reinterpret<f64>(
-    atomic.load<u64>(changetype<usize>(connection) + offsetof<Connection>('expiresMs')),
-  );
+  return connection.expiresMs;
 }
 
 /**
- * Not as an atomic operation, which costs more than all else that a hit writes: eight bytes, aligned, are never torn, and
- * where the sweeper has to see it `file` comes behind it, whose exchange the store cannot pass (filing.ts).
+ * Nor this, which would cost more than all else that a hit writes; where the sweeper has to see it `file` comes behind
+ * it, whose exchange the store cannot pass (filing.ts).
  */
 export function setExpiry(connection: Connection, expiresMs: f64): void {
   connection.expiresMs = expiresMs;

@@ -5,8 +5,8 @@
  *     policy 1   │ 0 │ …
  *
  * A connection has the number of its policy, so a policy that changes holds for each from its next packet on.
- * Each timeout is written whole, with one atomic store, by whoever sets policies; every thread reads them, and takes
- * no lock.
+ * Each timeout is written whole, with one store, by whoever sets policies; every thread reads them, with one load, and
+ * takes no lock.
  */
 import { map } from '../memory/arena';
 
@@ -36,11 +36,11 @@ function timeoutAt(policy: u32, which: u32): usize {
 
 /** In milliseconds, of a policy below TIMEOUT_POLICIES. */
 export function timeoutOf(policy: u16, which: u8): f64 {
-  const ms = reinterpret<f64>(atomic.load<u64>(timeoutAt(policy, which)));
+  const ms = load<f64>(timeoutAt(policy, which));
   return ms != 0 ? ms : load<f64>(DEFAULTS_MS + ((<usize>which) << 3));
 }
 
 /** Sets one timeout of a policy; 0 ms makes it what it was at first. */
 export function setTimeoutOf(policy: u16, which: u8, ms: f64): void {
-  atomic.store<u64>(timeoutAt(policy, which), reinterpret<u64>(ms));
+  store<f64>(timeoutAt(policy, which), ms);
 }

@@ -31,8 +31,8 @@ export interface ExploreImports {
 export const STACKS = { from: 0x8000, to: 0x10000 };
 const STACK_BYTES = 0x2000;
 
-/** So many reads of a word that nobody has written since count as waiting for it. */
-const SPIN_READS = 3;
+/** So many reads of a word that nobody has written since count as waiting for it: more than one attempt makes of it. */
+const SPIN_READS = 4;
 
 const UNWINDING = 1;
 

@@ -131,6 +131,18 @@ import { acquire as acquireReally, release as releaseReally`,
     within: { all: 5000, drawn: 100 },
   },
   {
+    name: 'tokens-reckoned-from-another-load',
+    scenario: 'meter',
+    edit: {
+      file: 'datapath/action/meter.ts',
+      find: `    const before = atomic.load<u64>(place);
+    const emptyMs = max<f64>(reinterpret<f64>(~before), self.nowMs - band.depthMs);`,
+      replace: `    const emptyMs = max<f64>(reinterpret<f64>(~atomic.load<u64>(place)), self.nowMs - band.depthMs);
+    const before = atomic.load<u64>(place);`,
+    },
+    within: { all: 500, drawn: 100 },
+  },
+  {
     name: 'looked-for-before-the-lock',
     scenario: 'create',
     edit: {
