@@ -8,6 +8,7 @@
 
 import { execute } from './action/execute';
 import { BATCH, BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { letGo } from './conntrack/hold';
 import { bringAlong } from './conntrack/state';
 import { COUNT_BATCHES, COUNT_RECEIVED, COUNT_UPCALLS, count, flowCounters, portCounters } from './counters';
 import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
@@ -115,6 +116,7 @@ function actAll(n: u32): void {
     if (flow != 0) act(i, changetype<Flow>(flow));
     else if (upcall(frameIn(i))) misses++;
   }
+  letGo();
   if (misses != 0) {
     count(COUNT_UPCALLS, misses);
     ring(map.handlerThread);

@@ -8,6 +8,7 @@ import { execute } from './action/execute';
 import { PROGRAM_WORDS } from './action/opcode';
 import { isSound } from './action/program';
 import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch';
+import { letGo } from './conntrack/hold';
 import { COUNT_BATCHES, COUNT_UPCALLS_HANDLED, count } from './counters';
 import { DROP_BAD_PROGRAM } from './drop';
 import { classify } from './flow/classifier';
@@ -56,6 +57,7 @@ export function flowOfMiss(i: u32): u32 {
 /** Acts on miss `i` by flow `number`. */
 export function actByFlow(i: u32, number: u32): void {
   act(i, flowAt(number));
+  letGo();
 }
 
 /** Acts on miss `i` by the program in this thread's scratch, which no flow holds. */
@@ -63,4 +65,5 @@ export function actByProgram(i: u32): void {
   const program = batch() + BATCH_SCRATCH + 2 * KEY_SIZE;
   if (isSound(program, program + ((<usize>PROGRAM_WORDS) << 2))) execute(frameIn(i), program, keyIn(i));
   else drop(frameIn(i), DROP_BAD_PROGRAM);
+  letGo();
 }

@@ -15,7 +15,7 @@
  */
 import { BATCH_INNER, batch } from '../batch';
 import { COUNT_CT_CHECKSUM, COUNT_CT_IPV4_CHECKSUM, count } from '../counters';
-import { fold, sum } from '../packet/checksum';
+import { fold, headerSum } from '../packet/checksum';
 import { Frame, NETWORK_IPV4, NETWORK_IPV6, SHAPE_FRAGMENT } from '../packet/frame';
 import {
   be16,
@@ -43,16 +43,43 @@ export function extract(frame: Frame, zone: u16, tuple: Tuple): u32 {
   const l4 = frame.data + frame.l4;
   const length = transportLength(frame);
   const transport = frame.transport;
-  tuple.zone = zone;
-  readNetwork(tuple, frame.network, frame.data + frame.l3, l4 + length);
-  if (isIcmp(transport) && isError(transport, load<u8>(l4))) {
-    return readQuoted(frame, tuple, l4 + ICMP_HEADER, l4 + length) ? EXTRACT_ERROR : EXTRACT_INVALID;
+  if (!isNamed(frame, zone, tuple)) {
+    const kind = readName(frame, zone, tuple, l4 + length);
+    if (kind != EXTRACT_OK) return kind;
   }
-  if (!readTransport(tuple, l4, l4 + length)) return EXTRACT_INVALID;
   if (transport == PROTO_TCP) readSegment(ownSegment(), l4, length);
   else if (transport == PROTO_UDP && !isUdpLengthGood(l4, length)) return EXTRACT_INVALID;
   else if (transport == PROTO_SCTP && !isChunkGood(l4, length)) return EXTRACT_INVALID;
   return EXTRACT_OK;
+}
+
+/**
+ * Whether the tuple, which is that of the packet before, is this one's as well: packets come in trains. It is told of TCP
+ * and UDP over IPv4 alone, whose tuples have nothing but these three words.
+ */
+function isNamed(frame: Frame, zone: u16, tuple: Tuple): bool {
+  const transport = frame.transport;
+  if (transport != PROTO_TCP && transport != PROTO_UDP) return false;
+  const ip = frame.data + frame.l3;
+  const l4 = frame.data + frame.l4;
+  const rest = ((<u64>NETWORK_IPV4) << 32) | ((<u64>transport) << 40) | ((<u64>zone) << 48);
+  return (
+    load<u64>(changetype<usize>(tuple), offsetof<Tuple>('tpSrc')) == (rest | <u64>load<u32>(l4)) &&
+    tuple.srcLow == <u64>load<u32>(ip, 12) &&
+    tuple.dstLow == <u64>load<u32>(ip, 16) &&
+    frame.network == NETWORK_IPV4
+  );
+}
+
+/** Fills the tuple from a packet that ends at `end`, or from the one that it quotes. EXTRACT_… */
+function readName(frame: Frame, zone: u16, tuple: Tuple, end: usize): u32 {
+  const l4 = frame.data + frame.l4;
+  tuple.zone = zone;
+  readNetwork(tuple, frame.network, frame.data + frame.l3, end);
+  if (isIcmp(frame.transport) && isError(frame.transport, load<u8>(l4))) {
+    return readQuoted(frame, tuple, l4 + ICMP_HEADER, end) ? EXTRACT_ERROR : EXTRACT_INVALID;
+  }
+  return readTransport(tuple, l4, end) ? EXTRACT_OK : EXTRACT_INVALID;
 }
 
 function isTrackable(frame: Frame): bool {
@@ -61,7 +88,7 @@ function isTrackable(frame: Frame): bool {
 
 function isIntact(frame: Frame): bool {
   const ip = frame.data + frame.l3;
-  if (frame.network == NETWORK_IPV4 && fold(sum(ip, (<u32>load<u8>(ip) & 15) << 2)) != 0xffff) {
+  if (frame.network == NETWORK_IPV4 && fold(headerSum(ip, (<u32>load<u8>(ip) & 15) << 2)) != 0xffff) {
     count(COUNT_CT_IPV4_CHECKSUM, 1);
     return false;
   }

@@ -13,7 +13,7 @@
 import { Key } from '../flow/key';
 import { LINE } from '../memory/arena';
 import { FRAME_TRACKED, Frame } from '../packet/frame';
-import { Connection } from './connection';
+import { Connection, connectionNumber, ORIGINAL, tupleOf } from './connection';
 import { isIcmp, Tuple } from './tuple';
 
 // Bits of ct_state, as Open vSwitch numbers them.
@@ -49,15 +49,30 @@ export function noteInvalid(frame: Frame, zone: u16): void {
 
 /** The packet has these bits, and this original tuple; no mark or label, and no connection has heard of it. */
 export function noteState(frame: Frame, state: u32, original: Tuple): void {
-  const line = changetype<usize>(frame) + LINE;
-  const from = changetype<usize>(original);
-  store<u64>(line, firstWord(state, original.proto, original.zone));
-  store<u64>(line, <u64>portsOf(original), 8);
-  v128.store(line, i64x2.splat(0), 16);
-  v128.store(line, v128.load(from), 32);
-  v128.store(line, v128.load(from, 16), 48);
-  frame.flags |= FRAME_TRACKED;
+  write(frame, firstWord(state, original.proto, original.zone), i64x2.splat(0), original);
   frame.connection = 0;
+}
+
+/** The packet has these bits, and is of this connection: it has its original tuple, mark and label. */
+export function noteConnection(frame: Frame, state: u32, connection: Connection): void {
+  const original = tupleOf(connection, ORIGINAL);
+  const label = v128.load(changetype<usize>(connection), offsetof<Connection>('label'));
+  const first = firstWord(state, original.proto, original.zone) | ((<u64>connection.mark) << 32);
+  write(frame, first, label, original);
+  frame.connection = connectionNumber(connection) + 1;
+  frame.generation = connection.generation;
+}
+
+/** Writes the line, each word of it once: `first` has state, protocol, zone and mark. */
+function write(frame: Frame, first: u64, label: v128, original: Tuple): void {
+  const line = changetype<usize>(frame) + LINE;
+  const addresses = changetype<usize>(original);
+  store<u64>(line, first);
+  store<u64>(line, <u64>portsOf(original), 8);
+  v128.store(line, label, 16);
+  v128.store(line, v128.load(addresses), 32);
+  v128.store(line, v128.load(addresses, 16), 48);
+  frame.flags |= FRAME_TRACKED;
 }
 
 /** State, protocol and zone; a mark of 0 behind them. */
@@ -72,14 +87,6 @@ function portsOf(original: Tuple): u32 {
   const type = (ports >>> 16) & 0xff;
   const code = ports >>> 24;
   return (type << 8) | (code << 24);
-}
-
-/** The packet has its connection's mark and label. */
-export function noteMark(frame: Frame, connection: Connection): void {
-  const line = lineOf(frame);
-  line.ctMark = connection.mark;
-  store<u64>(changetype<usize>(line), connection.label, offsetof<Key>('ctLabel'));
-  store<u64>(changetype<usize>(line), connection.labelHigh, offsetof<Key>('ctLabel') + 8);
 }
 
 /** Forgets what the packet is. */

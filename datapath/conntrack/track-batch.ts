@@ -7,9 +7,12 @@ import { BATCH_SCRATCH, batch, frameIn, keyIn } from '../batch';
 import { enter } from '../memory/epoch';
 import { frameAt } from '../packet/frame';
 import { parse } from '../packet/parse';
+import { letGo } from './hold';
 import { NatRequest } from './nat';
 import { forgetTracking } from './state';
 import { CtRequest, track } from './track';
+
+const REQUEST_ROOM: usize = 64; // behind which there is room for a NatRequest
 
 let firstSource: u32 = 0; // network order, as the last
 let lastSource: u32 = 0;
@@ -29,17 +32,24 @@ export function setSourceRange(first: u32, last: u32): void {
 export function trackBatch(n: u32, zone: u32, flags: u32): void {
   enter();
   const request = changetype<CtRequest>(batch() + BATCH_SCRATCH);
-  const nat = changetype<NatRequest>(batch() + BATCH_SCRATCH + 64);
-  memory.fill(changetype<usize>(request), 0, 128);
   request.flags = flags;
   request.zone = zone;
-  nat.flags = NAT_SOURCE | NAT_HAS_ADDRESS;
-  nat.firstAddress = firstSource;
-  nat.lastAddress = lastSource;
-  const translation = flags & CT_NAT ? changetype<usize>(nat) : 0;
+  request.mark = 0;
+  request.markMask = 0;
+  request.policy = 0;
+  const nat = flags & CT_NAT ? batch() + BATCH_SCRATCH + REQUEST_ROOM : 0;
+  if (nat != 0) askForSource(changetype<NatRequest>(nat));
   for (let i: u32 = 0; i < n; i++) {
     const frame = frameAt(frameIn(i));
     forgetTracking(frame);
-    track(frame, request, 0, translation);
+    track(frame, request, 0, nat);
   }
+  letGo();
+}
+
+function askForSource(nat: NatRequest): void {
+  memory.fill(changetype<usize>(nat), 0, offsetof<NatRequest>());
+  nat.flags = NAT_SOURCE | NAT_HAS_ADDRESS;
+  nat.firstAddress = firstSource;
+  nat.lastAddress = lastSource;
 }

@@ -1,12 +1,12 @@
 /**
  * Connection tracking of one packet: what ct() does.
  *
- *     extract ─▶ look up ─┬─▶ hit    lock, advance the protocol, mark, translate, unlock
+ *     extract ─▶ look up ─┬─▶ hit    lock, advance the protocol, mark, translate
  *                         └─▶ miss   may it begin a connection? commit: make one, else only say so
  *
- * A hit takes the connection's own lock once and nothing that others share. Making one fills a record that nobody
- * sees, chooses its translation, and publishes it; whoever finds that another thread was first goes on with that
- * thread's connection as with any hit.
+ * A hit takes the connection's own lock, once for a train of packets (hold.ts), and nothing that others share. Making
+ * one fills a record that nobody sees, chooses its translation, and publishes it; whoever finds that another thread was
+ * first goes on with that thread's connection as with any hit.
  *
  * What becomes of the packet is noted in its frame (state.ts). A packet that comes to the same zone once more in
  * its way through the tables is told the same again, and its connection hears of it once.
@@ -21,7 +21,6 @@ import {
   count,
 } from '../counters';
 import { NONE } from '../memory/arena';
-import { acquire, release } from '../memory/lock';
 import { self } from '../memory/thread';
 import { Frame } from '../packet/frame';
 import {
@@ -43,6 +42,7 @@ import { abandon, admit, publish, TABLE_FULL, TUPLE_TAKEN, takeConnection } from
 import { EVENT_NEW, EVENT_UPDATE, noteEvent } from './events';
 import { EXTRACT_ERROR, EXTRACT_INVALID, extract } from './extract';
 import { expireAt } from './filing';
+import { hold, letGo } from './hold';
 import { chooseTranslation, NatRequest } from './nat';
 import { advanceConnection, beginConnection } from './protocol';
 import { ownSegment, UPDATE_INVALID, UPDATE_NEW, UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
@@ -55,8 +55,8 @@ import {
   CT_REPLY,
   CT_SNAT,
   CT_TRACKED,
+  noteConnection,
   noteInvalid,
-  noteMark,
   noteState,
   stateIn,
 } from './state';
@@ -135,6 +135,7 @@ function invalid(frame: Frame, zone: u16): void {
 
 /** Removes a connection, unless somebody else is first. */
 function end(handle: u32, reason: u32): void {
+  letGo();
   removeConnection(handle >>> 1, generationOf(connectionAt(handle >>> 1)), reason);
 }
 
@@ -143,16 +144,12 @@ function hit(frame: Frame, request: CtRequest, handle: u32, before: u32, label: 
   const number = handle >>> 1;
   const connection = connectionAt(number);
   const direction = handle & 1;
-  acquire(changetype<usize>(connection), self.number);
-  if (!isLive(connection.generation)) {
-    release(changetype<usize>(connection));
-    return false;
-  }
+  hold(connection);
+  if (!isLive(connection.generation)) return false;
   let state = before & ~CT_TRACKED;
   if (before == 0 || !isKnownTo(connection, frame)) {
     const update = hear(connection, frame, direction);
     if (update == UPDATE_NEW) {
-      release(changetype<usize>(connection));
       end(handle, REMOVED_REPLACED);
       return false;
     }
@@ -165,9 +162,8 @@ function hit(frame: Frame, request: CtRequest, handle: u32, before: u32, label: 
     if (request.flags & CT_COMMIT) setMark(connection, request, label);
     if (request.flags & CT_NAT && !(state & (CT_SNAT | CT_DNAT)))
       state |= translate(frame, connection, direction);
-    tell(frame, connection, state);
+    noteConnection(frame, state | CT_TRACKED, connection);
   }
-  release(changetype<usize>(connection));
   return true;
 }
 
@@ -206,14 +202,6 @@ function stateOf(update: u32, direction: u32): u32 {
   return CT_ESTABLISHED | (direction == REPLY ? CT_REPLY : 0);
 }
 
-/** Notes in the frame what it is. */
-function tell(frame: Frame, connection: Connection, state: u32): void {
-  noteState(frame, state | CT_TRACKED, tupleOf(connection, ORIGINAL));
-  noteMark(frame, connection);
-  frame.connection = connectionNumber(connection) + 1;
-  frame.generation = connection.generation;
-}
-
 function setMark(connection: Connection, request: CtRequest, label: usize): void {
   connection.mark = (connection.mark & ~request.markMask) | request.mark;
   if (label == 0) return;
@@ -225,15 +213,14 @@ function setMark(connection: Connection, request: CtRequest, label: usize): void
 function relate(frame: Frame, request: CtRequest, handle: u32): bool {
   const connection = connectionAt(handle >>> 1);
   const direction = handle & 1;
-  acquire(changetype<usize>(connection), self.number);
+  hold(connection);
   const isTranslated = (connection.flags & (CONNECTION_SNAT | CONNECTION_DNAT)) != 0;
   const isRelated = isLive(connection.generation) && (isTranslated || !ownSegment().isMisdirected);
   if (isRelated) {
     let state = CT_RELATED | (direction == REPLY ? CT_REPLY : 0);
     if (request.flags & CT_NAT) state |= translateError(frame, connection, direction);
-    tell(frame, connection, state);
+    noteConnection(frame, state | CT_TRACKED, connection);
   }
-  release(changetype<usize>(connection));
   return isRelated;
 }
 
@@ -248,6 +235,7 @@ function meet(frame: Frame, request: CtRequest, tuple: Tuple, label: usize, nat:
   }
   noteState(frame, CT_NEW | CT_TRACKED, tuple);
   if (!(request.flags & CT_COMMIT)) return NONE;
+  letGo();
   const number = takeConnection();
   if (number == NONE) {
     count(COUNT_CT_FULL, 1);
@@ -264,10 +252,10 @@ function meet(frame: Frame, request: CtRequest, tuple: Tuple, label: usize, nat:
     abandon(number);
     return other;
   }
-  acquire(changetype<usize>(connection), self.number);
+  hold(connection);
   noteEvent(connection, EVENT_NEW, 0);
-  tell(frame, connection, CT_NEW | (request.flags & CT_NAT ? translate(frame, connection, ORIGINAL) : 0));
-  release(changetype<usize>(connection));
+  const translated = request.flags & CT_NAT ? translate(frame, connection, ORIGINAL) : 0;
+  noteConnection(frame, CT_NEW | CT_TRACKED | translated, connection);
   return NONE;
 }
 

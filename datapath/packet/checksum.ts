@@ -3,6 +3,7 @@
  * the sum of 16-bit words is the same in either order but for a swap of the result's bytes (RFC 1071 §2 B),
  * so loads and stores need no swapping.
  */
+import { IPV4_HEADER } from './headers';
 
 /** Folds a sum of 16-bit words into 16 bits. */
 export function fold(sum: u64): u32 {
@@ -31,6 +32,18 @@ export function sum(at: usize, length: u32): u64 {
   }
   if (length & 1) total += <u64>load<u8>(at);
   return total;
+}
+
+/** The same of the IPv4 header at `ip`, `length` bytes; nearly all have no options, and so five words. */
+export function headerSum(ip: usize, length: u32): u64 {
+  if (length != IPV4_HEADER) return sum(ip, length);
+  return (
+    <u64>load<u32>(ip) +
+    <u64>load<u32>(ip, 4) +
+    <u64>load<u32>(ip, 8) +
+    <u64>load<u32>(ip, 12) +
+    <u64>load<u32>(ip, 16)
+  );
 }
 
 /** RFC 1624 §3, equation 3: the checksum at `at` after the 32 bits `before` under it became `after`. */
