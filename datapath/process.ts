@@ -8,8 +8,8 @@
 
 import { execute } from './action/execute';
 import { BATCH, BATCH_FLOWS, BATCH_HASHES, batch, frameIn, keyIn, setFrameIn } from './batch';
-import { letGo } from './conntrack/hold';
 import { bringAlong } from './conntrack/state';
+import { letGo } from './conntrack/train';
 import { COUNT_BATCHES, COUNT_RECEIVED, COUNT_UPCALLS, count, flowCounters, portCounters } from './counters';
 import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { Flow, flowNumber, programAt } from './flow/flow';

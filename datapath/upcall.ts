@@ -8,7 +8,7 @@ import { execute } from './action/execute';
 import { PROGRAM_WORDS } from './action/opcode';
 import { isSound } from './action/program';
 import { BATCH, BATCH_SCRATCH, batch, frameIn, keyIn, setFrameIn } from './batch';
-import { letGo } from './conntrack/hold';
+import { letGo } from './conntrack/train';
 import { COUNT_BATCHES, COUNT_UPCALLS_HANDLED, count } from './counters';
 import { DROP_BAD_PROGRAM } from './drop';
 import { classify } from './flow/classifier';

@@ -7,10 +7,10 @@ import { BATCH_SCRATCH, batch, frameIn, keyIn } from '../batch';
 import { enter } from '../memory/epoch';
 import { frameAt } from '../packet/frame';
 import { parse } from '../packet/parse';
-import { letGo } from './hold';
 import { NatRequest } from './nat';
 import { forgetTracking } from './state';
 import { CtRequest, track } from './track';
+import { letGo } from './train';
 
 const REQUEST_ROOM: usize = 64; // behind which there is room for a NatRequest
 

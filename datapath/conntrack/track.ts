@@ -4,7 +4,7 @@
  *     extract ─▶ look up ─┬─▶ hit    lock, advance the protocol, mark, translate
  *                         └─▶ miss   may it begin a connection? commit: make one, else only say so
  *
- * A hit takes the connection's own lock, once for a train of packets (hold.ts), and nothing that others share. Making
+ * A hit takes the connection's own lock, once for a train of packets (train.ts), and nothing that others share. Making
  * one fills a record that nobody sees, chooses its translation, and publishes it; whoever finds that another thread was
  * first goes on with that thread's connection as with any hit.
  *
@@ -42,7 +42,6 @@ import { abandon, admit, publish, TABLE_FULL, TUPLE_TAKEN, takeConnection } from
 import { EVENT_NEW, EVENT_UPDATE, noteEvent } from './events';
 import { EXTRACT_ERROR, EXTRACT_INVALID, extract } from './extract';
 import { expireAt } from './filing';
-import { hold, letGo } from './hold';
 import { chooseTranslation, NatRequest } from './nat';
 import { advanceConnection, beginConnection } from './protocol';
 import { ownSegment, UPDATE_INVALID, UPDATE_NEW, UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
@@ -62,6 +61,7 @@ import {
 } from './state';
 import { generationOf, isOver, lookUp, REMOVED_FORCED, REMOVED_REPLACED, removeConnection } from './table';
 import { timeoutOf } from './timeouts';
+import { hold, letGo } from './train';
 import { translate, translateError } from './translate';
 import { copyTuple, hashTuple, isSameTuple, reverseTuple, Tuple } from './tuple';
 
