@@ -9,10 +9,21 @@ export { passes } from './conntrack/filter';
 export { nextLimitedZone } from './conntrack/limited';
 export { flushConnections, listConnections } from './conntrack/list';
 export { reclaimConnections } from './conntrack/recover';
+export { checksSequence, setSequenceChecking } from './conntrack/tcp';
+export {
+  defaultTimeout,
+  deleteTimeouts,
+  nextZoneWithTimeouts,
+  ownTimeout,
+  setTimeoutOf,
+} from './conntrack/timeouts';
 export { parseBatch, setSourceRange, trackBatch } from './conntrack/track-batch';
 export {
+  connectionCount,
+  connectionLimit,
   defaultLimit,
   deleteZoneLimit,
+  setConnectionLimit,
   setDefaultLimit,
   setZoneLimit,
   zoneCount,

@@ -4,6 +4,7 @@
  */
 import {
   ADMISSION_SIZE,
+  Admission,
   ARENA_MAP,
   ARENA_REGIONS,
   ArenaMap,
@@ -39,6 +40,8 @@ import {
   MPSC_STUB,
   MpscQueue,
   Origin,
+  POLICIES,
+  POLICY_STRIDE,
   POOL_BLOCKS,
   POOL_CACHE,
   POOL_CACHE_STRIDE,
@@ -61,8 +64,6 @@ import {
   TALLIES,
   TALLY_STRIDE,
   THREAD_STRIDE,
-  TIMEOUT_COUNT,
-  TIMEOUT_POLICIES,
   TRANSMIT_STRIDE,
   WHEEL_LINK_STRIDE,
   WHEEL_SIZE,
@@ -150,7 +151,8 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('admission', 1, ADMISSION_SIZE);
   region('zoneCounts', ZONES, 8);
   region('zoneLimits', ZONES, 4);
-  region('timeouts', TIMEOUT_POLICIES * TIMEOUT_COUNT, 8);
+  region('timeouts', POLICIES, POLICY_STRIDE);
+  region('zonePolicies', ZONES, 1);
   region('queues', queues, QUEUE_SIZE, PAGE);
   region('frames', frames, FRAME_SIZE, PAGE);
   region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
@@ -274,7 +276,7 @@ function fillFrames(arena: Arena, u32: Uint32Array): void {
   fill(frames, largeFrames, regionAddress(arena, 'largeFrames'), LARGE_FRAME_SIZE);
 }
 
-/** Empty shards, and an empty queue of connections to look at. */
+/** Empty shards, as many connections as may be, and an empty queue of those to look at. */
 function fillConnections(arena: Arena, u32: Uint32Array): void {
   const shards = regionAddress(arena, 'connectionShards');
   const stride = shardStride(arena.limits);
@@ -282,6 +284,8 @@ function fillConnections(arena: Arena, u32: Uint32Array): void {
   for (let i = 0; i < SHARDS; i++) {
     u32[(shards + i * stride + SHARD_MAP + CuckooMap.mask) >> 2] = buckets - 1;
   }
+  const admission = regionAddress(arena, 'admission');
+  u32[((admission + Admission.all) >> 2) + 1] = arena.limits.connections;
   const queue = regionAddress(arena, 'filings');
   u32[(queue + MpscQueue.last) >> 2] = MPSC_STUB;
   u32[(queue + MpscQueue.first) >> 2] = MPSC_STUB;

@@ -19,9 +19,9 @@
  *     OP_TALLY        tally                    counts the packet and its bytes there
  *     OP_CONTROLLER   punt                     to the handler, which knows what the number means
  *     OP_RECIRCULATE  recirculation            the packet is parsed and looked up again, under this number of 16 bits
- *     OP_CT           flags, zone, mark, mark mask, policy
- *                                              tracks the packet in a zone; CT_COMMIT: makes a connection of it, with
- *                                              the timeouts of a policy, and sets bits of its mark
+ *     OP_CT           flags, zone, mark, mark mask
+ *                                              tracks the packet in a zone; CT_COMMIT: makes a connection of it, and
+ *                                              sets bits of its mark
  *     OP_CT_LABEL     value (4), mask (4)      for the next OP_CT: sets bits of the label, words as in the key
  *     OP_CT_NAT       flags, first address (4), last address (4), first port | last port << 16
  *                                              for the next OP_CT: how a new connection is to be translated; addresses
@@ -87,7 +87,7 @@ export function operationWords(operation: u32): u32 {
     case OP_SELECT:
       return 3;
     case OP_CT:
-      return 6;
+      return 5;
     case OP_CT_LABEL:
       return 9;
     case OP_CT_NAT:

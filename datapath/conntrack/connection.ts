@@ -13,7 +13,7 @@
  *   none, whether it has been removed or not.
  * - `generation`: odd to even by compare-and-exchange: of all that would remove a connection, that one wins.
  * - the rest of line 0, and the counters: whoever holds `lock`. Who reads them in a list takes it too.
- * - tuples, start, zone, policy: written before the insertion, never after.
+ * - tuples, start: written before the insertion, never after.
  * - `filed`, `next`: filing.ts. `admission`: zones.ts.
  *
  * Lock order: connection, then one shard of the table, then nothing.
@@ -37,9 +37,9 @@ export class Connection {
   generation: u32;
   expiresMs: f64; // by the switch clock
   mark: u32;
-  timeout: u8; // which of its policy's timeouts is in force (timeouts.ts)
+  timeout: u8; // which of its zone's timeouts is in force (timeouts.ts)
   flags: u8; // CONNECTION_…
-  policy: u16; // its timeout policy; 0 the default one
+  pad22: u16;
   label: u64; // as in the flow key: network order
   labelHigh: u64;
   // 40: Peer of the side that began, 52: Peer of the other

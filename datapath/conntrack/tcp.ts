@@ -217,9 +217,22 @@ function fits(src: Peer, dst: Peer, segment: Segment): bool {
   );
 }
 
+function flagsAt(): usize {
+  return changetype<usize>(map) + offsetof<ArenaMap>('connectionFlags');
+}
+
+/** Whether segments must fit their connection's windows to be valid: at first they must. */
+export function checksSequence(): bool {
+  return !(atomic.load<u32>(flagsAt()) & CONNECTIONS_UNCHECKED);
+}
+
+/** Says whether they must, from the next segment on. */
+export function setSequenceChecking(isOn: bool): void {
+  atomic.store<u32>(flagsAt(), isOn ? 0 : CONNECTIONS_UNCHECKED);
+}
+
 function isUnchecked(): bool {
-  const flags = changetype<usize>(map) + offsetof<ArenaMap>('connectionFlags');
-  if (!(atomic.load<u32>(flags) & CONNECTIONS_UNCHECKED)) return false;
+  if (checksSequence()) return false;
   count(COUNT_CT_TCP_UNCHECKED, 1);
   return true;
 }

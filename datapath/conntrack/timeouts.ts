@@ -1,14 +1,20 @@
 /**
- * Timeout policies: how long a connection in each state lasts without a packet. 256 policies of eleven timeouts.
+ * Timeouts: how long a connection in each state lasts without a packet. A zone has those of its policy.
  *
- *     policy 0   │ 0 │ 0 │ 900,000 │ …      milliseconds; 0 is the timeout that every policy begins with
- *     policy 1   │ 0 │ …
+ *     zonePolicies    [ policy ] × 65,536       0: the default policy, which has no timeout of its own
+ *     timeouts        policy 0   │ 0 │ 0 │ …           milliseconds; 0: what the timeout is by default
+ *                     policy 1   │ 0 │ 900,000 │ …
+ *                     …                         256 in all, a line each; one of zeros alone is free
  *
- * A connection has the number of its policy, so a policy that changes holds for each from its next packet on.
- * Each timeout is written whole, with one store, by whoever sets policies; every thread reads them, with one load, and
- * takes no lock.
+ * Each zone with timeouts of its own has a policy for itself. It is looked up at each packet of a connection, so what
+ * changes holds for all connections of the zone from their next packet on.
+ *
+ * One thread at a time sets timeouts; every thread reads them, with two loads, and takes no lock. A zone gets a
+ * policy when that has a timeout, and loses it before that is cleared. A packet that is looked at in between goes by
+ * what was before, or by what that policy says next; the next one does not.
  */
-import { map } from '../memory/arena';
+import { map, NONE } from '../memory/arena';
+import { ZONES } from './zones';
 
 export const TIMEOUT_TCP_SYN_SENT: u8 = 0;
 export const TIMEOUT_TCP_SYN_RECV: u8 = 1;
@@ -21,26 +27,77 @@ export const TIMEOUT_UDP_SINGLE: u8 = 7;
 export const TIMEOUT_UDP_MULTIPLE: u8 = 8;
 export const TIMEOUT_ICMP_FIRST: u8 = 9;
 export const TIMEOUT_ICMP_REPLY: u8 = 10;
-export const TIMEOUT_COUNT: u32 = 11;
+export const TIMEOUT_COUNT: u8 = 11;
 
-export const TIMEOUT_POLICIES: u32 = 256;
+export const POLICIES: u32 = 256;
+export const POLICY_STRIDE: u32 = 64;
 
 /** In the order of the numbers above, as in Open vSwitch. */
-const DEFAULTS_MS: usize = memory.data<f64>([
-  30e3, 30e3, 86_400e3, 900e3, 45e3, 30e3, 60e3, 60e3, 30e3, 60e3, 30e3,
+const DEFAULTS_MS: usize = memory.data<u32>([
+  30_000, 30_000, 86_400_000, 900_000, 45_000, 30_000, 60_000, 60_000, 30_000, 60_000, 30_000,
 ]);
 
-function timeoutAt(policy: u32, which: u32): usize {
-  return map.timeouts + <usize>((policy * TIMEOUT_COUNT + which) << 3);
+function policyAt(zone: u32): usize {
+  return map.zonePolicies + <usize>zone;
 }
 
-/** In milliseconds, of a policy below TIMEOUT_POLICIES. */
-export function timeoutOf(policy: u16, which: u8): f64 {
-  const ms = load<f64>(timeoutAt(policy, which));
-  return ms != 0 ? ms : load<f64>(DEFAULTS_MS + ((<usize>which) << 3));
+function policyOf(zone: u32): u32 {
+  return load<u8>(policyAt(zone));
 }
 
-/** Sets one timeout of a policy; 0 ms makes it what it was at first. */
-export function setTimeoutOf(policy: u16, which: u8, ms: f64): void {
-  store<f64>(timeoutAt(policy, which), ms);
+function timeoutAt(policy: u32, which: u8): usize {
+  return map.timeouts + <usize>(policy * POLICY_STRIDE) + ((<usize>which) << 2);
+}
+
+/** How long a connection lasts, in milliseconds. */
+export function timeoutOf(zone: u32, which: u8): f64 {
+  const own = ownTimeout(zone, which);
+  return <f64>(own != 0 ? own : defaultTimeout(which));
+}
+
+/** A zone's own timeout in milliseconds; 0: it has none. */
+export function ownTimeout(zone: u32, which: u8): u32 {
+  return load<u32>(timeoutAt(policyOf(zone), which));
+}
+
+/** That of zones that have none of their own. */
+export function defaultTimeout(which: u8): u32 {
+  return load<u32>(DEFAULTS_MS + ((<usize>which) << 2));
+}
+
+/** Gives a zone, of at most POLICIES - 1 that have any, a timeout of its own. */
+export function setTimeoutOf(zone: u32, which: u8, ms: u32): void {
+  const own = policyOf(zone);
+  const policy = own != 0 ? own : freePolicy();
+  store<u32>(timeoutAt(policy, which), ms);
+  store<u8>(policyAt(zone), <u8>policy);
+}
+
+/** Takes all that a zone has of its own. */
+export function deleteTimeouts(zone: u32): void {
+  const policy = policyOf(zone);
+  store<u8>(policyAt(zone), 0);
+  for (let which: u8 = 0; which < TIMEOUT_COUNT; which++) store<u32>(timeoutAt(policy, which), 0);
+}
+
+/** The first zone from `from` on that has a timeout of its own, or NONE. */
+export function nextZoneWithTimeouts(from: u32): u32 {
+  for (let zone = from; zone < ZONES; zone++) {
+    if (policyOf(zone) != 0) return zone;
+  }
+  return NONE;
+}
+
+/** There is one: the caller sees to that. */
+function freePolicy(): u32 {
+  let policy: u32 = 1;
+  while (!isFree(policy)) policy++;
+  return policy;
+}
+
+function isFree(policy: u32): bool {
+  for (let which: u8 = 0; which < TIMEOUT_COUNT; which++) {
+    if (load<u32>(timeoutAt(policy, which)) != 0) return false;
+  }
+  return true;
 }

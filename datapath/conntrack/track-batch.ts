@@ -36,7 +36,6 @@ export function trackBatch(n: u32, zone: u32, flags: u32): void {
   request.zone = zone;
   request.mark = 0;
   request.markMask = 0;
-  request.policy = 0;
   const nat = flags & CT_NAT ? batch() + BATCH_SCRATCH + REQUEST_ROOM : 0;
   if (nat != 0) askForSource(changetype<NatRequest>(nat));
   for (let i: u32 = 0; i < n; i++) {

@@ -72,7 +72,6 @@ export class CtRequest {
   zone: u32;
   mark: u32;
   markMask: u32;
-  policy: u32; // of the timeouts of connections that it makes
 }
 
 /**
@@ -180,7 +179,8 @@ function hear(connection: Connection, frame: Frame, direction: u32): u32 {
   countPacket(connection, frame, direction);
   if (direction == REPLY) connection.flags |= CONNECTION_REPLIED;
   if (update != UPDATE_TOLERATED) {
-    expireAt(connection, self.nowMs + timeoutOf(connection.policy, connection.timeout));
+    const zone = tupleOf(connection, ORIGINAL).zone;
+    expireAt(connection, self.nowMs + timeoutOf(zone, connection.timeout));
   }
   if (connection.timeout != timeout) noteEvent(connection, EVENT_UPDATE, 0);
   return update;
@@ -278,10 +278,9 @@ function giveUp(number: u32, why: u32): u32 {
 function fill(connection: Connection, frame: Frame, request: CtRequest, tuple: Tuple, label: usize): void {
   copyTuple(tupleOf(connection, ORIGINAL), tuple);
   reverseTuple(tupleOf(connection, REPLY), tuple);
-  connection.policy = <u16>request.policy;
   beginConnection(connection, ownSegment());
   setMark(connection, request, label);
-  setExpiry(connection, self.nowMs + timeoutOf(connection.policy, connection.timeout));
+  setExpiry(connection, self.nowMs + timeoutOf(tuple.zone, connection.timeout));
   countPacket(connection, frame, ORIGINAL);
   originOf(connection).startedS = <f32>(self.nowMs / 1000);
 }

@@ -1,7 +1,7 @@
 /**
  * Limits: how many connections there may be in each zone, and in all.
  *
- *     admission     connections │ default: reign, limit      of all; of each zone without a limit of its own
+ *     admission     limit, count │ default: reign, limit     of all; of each zone without a limit of its own
  *     zoneLimits    [ limit + 1 ] × 65,536                   0: the zone inherits the default
  *     zoneCounts    [ reign, count ] × 65,536                one word, changed as one
  *
@@ -12,15 +12,15 @@
  * has is later: since its own limit went.
  *
  * One thread at a time sets limits: of a zone the count first and then the limit. Any thread admits and dismisses;
- * nobody takes a lock, and counts are exact at every moment.
+ * nobody takes a lock, and counts are exact at every moment. A limit that is set below what there is ends nothing, and
+ * lets nothing in.
  */
 import { map, NONE } from '../memory/arena';
 import { connectionAt, ORIGINAL, originOf, tupleOf } from './connection';
 
 @unmanaged
 export class Admission {
-  connections: u32; // atomic
-  pad4: u32;
+  all: u64; // atomic: the limit, and how many there are
   pad8: u64;
   pad16: u64;
   pad24: u64;
@@ -39,8 +39,8 @@ function admission(): Admission {
   return changetype<Admission>(map.admission);
 }
 
-function connectionsAt(): usize {
-  return map.admission + offsetof<Admission>('connections');
+function allAt(): usize {
+  return map.admission + offsetof<Admission>('all');
 }
 
 function defaultAt(): usize {
@@ -59,9 +59,9 @@ function reignOf(word: u64): u32 {
   return <u32>(word >>> 32);
 }
 
-/** A reign, and a limit or a count under it. */
-function join(reign: u32, number: u32): u64 {
-  return ((<u64>reign) << 32) | number;
+/** A reign, and a limit or a count under it; or a limit and a count. */
+function join(high: u32, low: u32): u64 {
+  return ((<u64>high) << 32) | low;
 }
 
 // Of all
@@ -69,20 +69,25 @@ function join(reign: u32, number: u32): u64 {
 /** Counts one connection more; false when there are as many as there may be. */
 export function countIn(): bool {
   while (true) {
-    const n = atomic.load<u32>(connectionsAt());
-    if (n >= map.connectionLimit) return false;
-    if (atomic.cmpxchg<u32>(connectionsAt(), n, n + 1) == n) return true;
+    const all = atomic.load<u64>(allAt());
+    if (<u32>all >= <u32>(all >>> 32)) return false;
+    if (atomic.cmpxchg<u64>(allAt(), all, all + 1) == all) return true;
   }
 }
 
 /** Counts one less. */
 export function countOut(): void {
-  atomic.sub<u32>(connectionsAt(), 1);
+  atomic.sub<u64>(allAt(), 1);
 }
 
 /** How many connections there are, also those in the making. */
 export function connectionCount(): u32 {
-  return atomic.load<u32>(connectionsAt());
+  return <u32>atomic.load<u64>(allAt());
+}
+
+/** How many there may be. */
+export function connectionLimit(): u32 {
+  return <u32>(atomic.load<u64>(allAt()) >>> 32);
 }
 
 // Of a zone
@@ -136,6 +141,14 @@ export function defaultLimit(): u32 {
 
 // Setting limits
 
+/** Sets how many connections there may be in all: at most `map.connectionLimit`. */
+export function setConnectionLimit(limit: u32): void {
+  while (true) {
+    const all = atomic.load<u64>(allAt());
+    if (atomic.cmpxchg<u64>(allAt(), all, join(limit, <u32>all)) == all) return;
+  }
+}
+
 /** Gives a zone a limit of its own, below NONE; 0: no connection may be made there. Another value keeps the count. */
 export function setZoneLimit(zone: u32, limit: u32): void {
   if (zoneLimit(zone) == NONE) beginReign(zone);
@@ -164,7 +177,7 @@ export function setDefaultLimit(limit: u32): void {
 
 /** Forgets all counts, while all threads stand still; `countAgain` is then called for each connection. */
 export function forgetCounts(): void {
-  atomic.store<u32>(connectionsAt(), 0);
+  atomic.store<u64>(allAt(), join(connectionLimit(), 0));
   for (let zone: u32 = 0; zone < ZONES; zone++) {
     const counted = load<u64>(countAt(zone));
     if (<u32>counted != 0) store<u64>(countAt(zone), join(reignOf(counted), 0));
@@ -173,7 +186,7 @@ export function forgetCounts(): void {
 
 /** Counts a live connection as it was counted before. */
 export function countAgain(number: u32): void {
-  countIn();
+  atomic.add<u64>(allAt(), 1); // also beyond a limit that has come down
   const connection = connectionAt(number);
   const at = countAt(<u32>tupleOf(connection, ORIGINAL).zone);
   const counted = load<u64>(at);

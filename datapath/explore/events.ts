@@ -38,7 +38,7 @@ function taken(isBlank: bool): usize {
   return scratch() + (isBlank ? 64 : 68);
 }
 
-/** The connection of a thread: its mark and label are the number of its last event, its policy the thread's. */
+/** The connection of a thread: its mark and label are the number of its last event, the label's other half the thread's. */
 function connectionOf(thread: u32): Connection {
   return changetype<Connection>(scratch() + 256 + <usize>thread * 256);
 }
@@ -57,7 +57,7 @@ export function setUp(): void {
     changetype<EventRing>(ring).put = START;
     // Of thread 0 all places but one are full.
     changetype<EventReader>(ring + 64).taken = thread == 0 ? START - (EVENTS - 1) : START;
-    connectionOf(thread).policy = <u16>thread;
+    connectionOf(thread).labelHigh = thread;
   }
   // Later than what is noted, so that this is taken first.
   for (let i: u32 = 0; i < EVENTS - 1; i++) {
@@ -78,7 +78,7 @@ function take(): bool {
   const event = nextEvent();
   if (event == null) return false;
   const copy = changetype<Connection>(changetype<usize>(event) + EVENT_CONNECTION);
-  const books = booksOf(<u32>copy.policy);
+  const books = booksOf(<u32>copy.labelHigh);
   assert(<u64>copy.mark == copy.label, 'an event is not whole');
   const isBlank = copy.mark == 0;
   assert(isBlank || copy.mark > books.last, 'an event is taken twice, or out of order');

@@ -52,6 +52,7 @@ export class ArenaMap {
   zoneCounts: usize;
   zoneLimits: usize;
   timeouts: usize;
+  zonePolicies: usize;
 
   // How many. Written once, before any thread attaches.
   threadCount: u32;
@@ -60,7 +61,7 @@ export class ArenaMap {
   flowCount: u32;
   bucketCount: u32;
   frameCount: u32;
-  connectionLimit: u32; // so many connections at most; there are more records (pool.ts)
+  connectionLimit: u32; // the highest that the limit of connections can be; there are more records (pool.ts)
   shardStride: u32; // bytes of a shard of the connections' table
 
   classifierLock: u32; // lock.ts
@@ -69,7 +70,7 @@ export class ArenaMap {
   // Moved on by any reclaimer with a compare-and-exchange; read by all with atomic loads (epoch.ts).
   epoch: u32;
 
-  connectionFlags: u32; // CONNECTIONS_…; written by the control side, read by all with atomic loads
+  connectionFlags: u32; // CONNECTIONS_…; written by the handler, read by all with atomic loads
   eventsWanted: u32; // written by the handler; read by all with atomic loads (conntrack/events.ts)
 }
 

@@ -47,8 +47,6 @@ const SETTABLE_WORDS = NETWORK_WORDS.filter((word) => word !== Key.tcpFlags >> 2
 const PORTS_WORD = Key.tpSrc >> 2;
 const MARK_WORD = Key.ctMark >> 2;
 const LABEL_WORDS = [Key.ctLabel, Key.ctLabel4, Key.ctLabel8, Key.ctLabel12].map((offset) => offset >> 2);
-/** Of a connection's timeouts. */
-const DEFAULT_POLICY = 0;
 
 /** A word of the packet, and which bits the program has set. */
 interface SentWord {
@@ -152,7 +150,7 @@ export class Emitter {
       this.#change(OP_CT_LABEL, ...LABEL_WORDS.map(of), ...LABEL_WORDS.map((word) => set[word]!));
     }
     if (nat) this.#change(OP_CT_NAT, ...nat);
-    this.#change(OP_CT, flags, zone, of(MARK_WORD), set[MARK_WORD]!, DEFAULT_POLICY);
+    this.#change(OP_CT, flags, zone, of(MARK_WORD), set[MARK_WORD]!);
     this.#sent.isTracked = true;
     if (recirculation !== undefined) this.#take(OP_RECIRCULATE, recirculation);
   }

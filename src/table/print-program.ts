@@ -143,7 +143,7 @@ class Printer {
       if (operation === OP_CT_LABEL) more.label = `${printLabel(this.#take(4))}/${printLabel(this.#take(4))}`;
       else more.nat = printNatWords(this.#take(10), ethType);
     }
-    return printCtWords(this.#take(5), more);
+    return printCtWords(this.#take(4), more);
   }
 
   #printSelect(kind: PacketKind): string {

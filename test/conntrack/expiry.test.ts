@@ -7,7 +7,6 @@ import {
   regionAddress,
   TIMEOUT_ICMP_FIRST,
   TIMEOUT_ICMP_REPLY,
-  TIMEOUT_POLICIES,
   TIMEOUT_TCP_CLOSE,
   TIMEOUT_TCP_ESTABLISHED,
   TIMEOUT_TCP_FIN_WAIT,
@@ -17,6 +16,7 @@ import {
   TIMEOUT_UDP_FIRST,
   TIMEOUT_UDP_MULTIPLE,
   TIMEOUT_UDP_SINGLE,
+  ZONES,
 } from '../../src/datapath.ts';
 import { Connections, type Ends } from '../support/connections.ts';
 import { loadTestModule } from '../support/module.ts';
@@ -101,7 +101,7 @@ test('a connection that packets refresh is not looked at until it would have exp
   assert.equal(exports.connectionCount(), 1000);
 });
 
-test('timeouts are Open vSwitch’s until a policy says otherwise', () => {
+test('timeouts are Open vSwitch’s until a zone has others', () => {
   const { exports } = sweptRig(0);
   const seconds = [
     [TIMEOUT_TCP_SYN_SENT, 30],
@@ -116,14 +116,14 @@ test('timeouts are Open vSwitch’s until a policy says otherwise', () => {
     [TIMEOUT_ICMP_FIRST, 60],
     [TIMEOUT_ICMP_REPLY, 30],
   ] as const;
-  for (const policy of [0, 1, TIMEOUT_POLICIES - 1]) {
-    for (const [which, s] of seconds) assert.equal(exports.timeoutOf(policy, which), s * 1000);
+  for (const zone of [0, 1, ZONES - 1]) {
+    for (const [which, s] of seconds) assert.equal(exports.timeoutOf(zone, which), s * 1000);
   }
   exports.setTimeoutOf(1, TIMEOUT_UDP_FIRST, 1500);
   assert.equal(exports.timeoutOf(1, TIMEOUT_UDP_FIRST), 1500);
   assert.equal(exports.timeoutOf(1, TIMEOUT_UDP_SINGLE), 60_000);
   assert.equal(exports.timeoutOf(0, TIMEOUT_UDP_FIRST), 60_000);
-  exports.setTimeoutOf(1, TIMEOUT_UDP_FIRST, 0);
+  exports.deleteTimeouts(1);
   assert.equal(exports.timeoutOf(1, TIMEOUT_UDP_FIRST), 60_000);
 });
 

@@ -21,7 +21,7 @@ interface Limit {
 
 export class NaiveConnections {
   readonly byNumber = new Map<number, NaiveConnection>();
-  readonly #most: number;
+  #most: number;
   readonly #own = new Map<number, Limit>();
   #byDefault: { most: number; zones: Map<number, Set<number>> } = { most: 0, zones: new Map() };
   nowMs = 0;
@@ -96,6 +96,10 @@ export class NaiveConnections {
 
   countOf(zone: number): number {
     return this.#limitOf(zone)?.members.size ?? 0;
+  }
+
+  setMost(most: number): void {
+    this.#most = most;
   }
 
   setLimit(zone: number, most: number): void {

@@ -67,6 +67,19 @@ test('what the dead thread was making is free, with its reservation and its plac
   assert.notEqual(second.create(reply, 1000), NONE);
 });
 
+test('connections are counted also beyond a limit that has come down', () => {
+  const { rig, first, second } = connectionsRig();
+  for (let src = 10; src < 15; src++) assert.notEqual(second.create({ ...A, src }, 1000), NONE);
+  const { exports } = second.datapath;
+  exports.setConnectionLimit(2);
+  assert.equal(rig.bury(0).connections, 0);
+  assert.deepEqual([exports.connectionCount(), exports.connectionLimit()], [5, 2]);
+  assert.equal(first.create(A, 1000), NONE);
+  rig.handler.setClock(1000);
+  sweepAll(rig);
+  assert.equal(exports.connectionCount(), 0);
+});
+
 test('a connection whose removal the dead thread began is gone, its entries too', () => {
   const { rig, first, second } = connectionsRig();
   const number = first.create(A, 1000, TRANSLATED);

@@ -319,13 +319,18 @@ class Trial {
   #limit({ datapath: { exports } }: Connections): void {
     const zone = pick(this.#random, ZONES);
     const limit = this.#random.below(8);
-    switch (this.#random.below(3)) {
+    switch (this.#random.below(4)) {
       case 0:
         exports.setZoneLimit(zone, limit);
         return this.#twin.setLimit(zone, limit);
       case 1:
         exports.deleteZoneLimit(zone);
         return this.#twin.deleteLimit(zone);
+      case 2: {
+        const most = this.#random.below(CONNECTIONS + 1);
+        exports.setConnectionLimit(most);
+        return this.#twin.setMost(most);
+      }
       default:
         exports.setDefaultLimit(limit);
         return this.#twin.setDefault(limit);

@@ -136,7 +136,7 @@ for (const [what, program] of [
       .flat(),
   ],
   ['with an operation that there is not', [OP_CT_CLEAR + 1, 0, OP_END]],
-  ['with a zone that there cannot be', [OP_CT, 0, 0x1_0000, 0, 0, 0, OP_END]],
+  ['with a zone that there cannot be', [OP_CT, 0, 0x1_0000, 0, 0, OP_END]],
   ['with a label for no connection', [OP_CT_LABEL, ...Array(8).fill(0), OP_OUTPUT, 1, OP_END]],
   [
     'that ends within a connection',
@@ -168,7 +168,7 @@ test('a program that asks for connections is kept whole, wherever its blocks end
   const rig = new Rig();
   rig.open(1, 2);
   const operands = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
-  const asking = [OP_CT_LABEL, ...operands(8), OP_CT_NAT, ...operands(10), OP_CT, 1, 2, 3, 4, 0];
+  const asking = [OP_CT_LABEL, ...operands(8), OP_CT_NAT, ...operands(10), OP_CT, 1, 2, 3, 4];
   for (let before = 0; before < 70; before++) {
     const program = [
       ...Array(before).fill(OP_POP_VLAN),

@@ -50,7 +50,7 @@ const WORDS: Record<number, number> = {
   [OP_TALLY]: 2,
   [OP_CONTROLLER]: 2,
   [OP_RECIRCULATE]: 2,
-  [OP_CT]: 6,
+  [OP_CT]: 5,
   [OP_CT_LABEL]: 9,
   [OP_CT_NAT]: 11,
   [OP_CT_CLEAR]: 1,

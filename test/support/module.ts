@@ -38,9 +38,7 @@ interface StructureExports {
   ringDoorbell(thread: number): void;
 
   // Connections
-  connectionCount(): number;
-  setTimeoutOf(policy: number, which: number, ms: number): void;
-  timeoutOf(policy: number, which: number): number;
+  timeoutOf(zone: number, which: number): number;
   connectionAt(number: number): number;
   noteEvent(connection: number, kind: number, reason: number): void;
 

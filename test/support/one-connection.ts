@@ -4,10 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import {
-  ARENA_MAP,
-  ArenaMap,
   CONNECTION_STRIDE,
-  CONNECTIONS_UNCHECKED,
   Connection,
   EXTRACT_ERROR,
   EXTRACT_INVALID,
@@ -58,7 +55,7 @@ export class OneConnection {
   }
 
   set checksSequence(checks: boolean) {
-    this.#rig.datapath.u32[(ARENA_MAP + ArenaMap.connectionFlags) >> 2] = checks ? 0 : CONNECTIONS_UNCHECKED;
+    this.#rig.datapath.exports.setSequenceChecking(checks);
   }
 
   /** What would be the packet's ct_state, but for `trk`. */

@@ -275,7 +275,7 @@ test('the words of a program say all of it', () => {
       ],
       ...[OP_CT_NAT, NAT_SOURCE | NAT_RANDOM | NAT_HAS_ADDRESS | NAT_HAS_PORTS],
       ...[words(10, 1, 1, 240), 0, 0, 0, words(10, 1, 1, 255), 0, 0, 0, 1000 | (2000 << 16)],
-      ...[OP_CT, CT_COMMIT | CT_NAT, 7, 5, 0xffff_ffff, 0],
+      ...[OP_CT, CT_COMMIT | CT_NAT, 7, 5, 0xffff_ffff],
       ...[OP_RECIRCULATE, 1, OP_END],
     ],
   );
