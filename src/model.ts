@@ -3,6 +3,7 @@
  * the few things one can ask of a running switch. Plain values, the same in the process, on the control
  * socket and in `--json`.
  */
+import type { Timeouts } from './timeouts.ts';
 
 export interface PortRow {
   number: number;
@@ -120,16 +121,27 @@ export interface MirrorRow {
 
 /** How many connections there may be in a zone. */
 export interface LimitRow {
-  /** `default`: what zones have that have no limit of their own. */
-  zone: number | 'default';
+  /** `all`: in all zones together; `default`: what zones have that have no limit of their own. */
+  zone: number | 'all' | 'default';
   /** null: none. */
   limit: number | null;
   /** Connections that count; null: each zone counts its own. */
   count: number | null;
 }
 
-export const LIMIT_ACTIONS = ['set', 'del'] as const;
-export type LimitAction = (typeof LIMIT_ACTIONS)[number];
+/** How long connections of a zone last without a packet. */
+export interface TimeoutRow {
+  /** `default`: what zones have that have none of their own. */
+  zone: number | 'default';
+  /** Of a zone only its own. */
+  seconds: Timeouts;
+}
+
+/** What zones are given on the command line. */
+export const ZONE_SETTINGS = ['limits', 'timeouts'] as const;
+export type ZoneSetting = (typeof ZONE_SETTINGS)[number];
+export const ZONE_ACTIONS = ['set', 'del'] as const;
+export type ZoneAction = (typeof ZONE_ACTIONS)[number];
 
 /** What `show` can list, and the rows it lists. */
 export interface Shown {
@@ -142,6 +154,7 @@ export interface Shown {
   macs: MacRow;
   mirrors: MirrorRow;
   limits: LimitRow;
+  timeouts: TimeoutRow;
 }
 
 export const SHOWN = [
@@ -154,6 +167,7 @@ export const SHOWN = [
   'macs',
   'mirrors',
   'limits',
+  'timeouts',
 ] as const;
 
 /** What `heddle flows`, `groups` and `meters` can ask for. */
@@ -380,8 +394,13 @@ export interface SwitchControl {
   connections(filter: readonly string[], from: number): Promise<ConnectionPage>;
   /** Removes them instead, some at a time as well. */
   flushConnections(filter: readonly string[], from: number): Promise<FlushPage>;
-  /** Sets or deletes limits of zones (src/table/zone-limits.ts). Returns lines for people; throws when wrong. */
-  limits(action: LimitAction, text: string): Promise<string[]>;
+  /**
+   * Sets or deletes limits or timeouts of zones (src/table/zone-limits.ts, zone-timeouts.ts). Returns lines for
+   * people; throws when wrong, and then nothing has changed.
+   */
+  changeZones(setting: ZoneSetting, action: ZoneAction, text: string): Promise<string[]>;
+  /** Whether sequence numbers of TCP are checked, which `on` changes. Returns lines for people. */
+  sequenceChecking(on?: boolean): Promise<string[]>;
   /** What happens from now on to those that pass a filter; yields as `watch` does. */
   watchConnections(filter: readonly string[]): AsyncIterable<WatchedConnections>;
   summary(): Summary;

@@ -1,8 +1,10 @@
-/** `heddle conntrack`: connection tracking, apart from any switch. */
-import { Command } from 'commander';
+/** `heddle conntrack`: connection tracking of a capture, apart from any switch, and how strict that of a switch is. */
+import { Argument, Command } from 'commander';
+import { askSwitch } from '../control/socket.ts';
 import { BATCH_MOST, trackCapture } from '../control/track-capture.ts';
 import { print } from './stdout.ts';
-import { statCapture, whole } from './usage.ts';
+import { findTarget } from './target.ts';
+import { statCapture, type Target, whole, withTarget } from './usage.ts';
 
 /** The names of the bits of ct_state, the lowest first. */
 const STATES = ['new', 'est', 'rel', 'rpl', 'inv', 'trk', 'snat', 'dnat'];
@@ -11,7 +13,9 @@ const STATES = ['new', 'est', 'rel', 'rpl', 'inv', 'trk', 'snat', 'dnat'];
 const LINES = 1024;
 
 export function conntrackCommand(): Command {
-  const conntrack = new Command('conntrack').description('Tracks connections, apart from any switch.');
+  const conntrack = new Command('conntrack').description(
+    'Tracks the connections of a capture, or says how strictly a running switch tracks them.',
+  );
   conntrack
     .command('pcap')
     .description(
@@ -21,6 +25,12 @@ export function conntrackCommand(): Command {
     .argument('<file>', 'pcap or pcapng')
     .argument('[batch]', 'packets at a time', whole(1, BATCH_MOST), 1)
     .action(pcap);
+  withTarget(conntrack.command('sequence-checking'))
+    .description(
+      'Has a running switch check the sequence numbers of TCP, or accept any; without an argument, prints which.',
+    )
+    .addArgument(new Argument('[state]', 'what it is to be').choices(['on', 'off']))
+    .action(sequenceChecking);
   return conntrack;
 }
 
@@ -38,6 +48,12 @@ async function pcap(file: string, batch: number): Promise<void> {
   } finally {
     await print(...lines);
   }
+}
+
+async function sequenceChecking(state: 'on' | 'off' | undefined, options: Target): Promise<void> {
+  const path = await findTarget(options);
+  const on = state === undefined ? undefined : state === 'on';
+  await print(...(await askSwitch(path, { command: 'sequenceChecking', on })));
 }
 
 function describeState(state: number): string {

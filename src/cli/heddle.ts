@@ -41,8 +41,13 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
   },
   {
     name: 'limits',
-    summary: 'limit the connections in a zone of a running switch',
-    load: async () => (await import('./limits.ts')).limitsCommand(),
+    summary: 'limit the connections of a running switch',
+    load: async () => (await import('./zones.ts')).limitsCommand(),
+  },
+  {
+    name: 'timeouts',
+    summary: 'say how long connections of a zone last',
+    load: async () => (await import('./zones.ts')).timeoutsCommand(),
   },
   {
     name: 'top',
@@ -96,7 +101,7 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
   },
   {
     name: 'conntrack',
-    summary: 'what connection tracking says of a capture',
+    summary: 'track a capture, or say how strictly a running switch tracks',
     load: async () => (await import('./conntrack.ts')).conntrackCommand(),
   },
   {

@@ -5,6 +5,9 @@ import { MAX_FRAMES, MAX_PORTS } from '../datapath.ts';
 import { natSection, policySection } from '../policy/schema.ts';
 import { parseAddress, STREAM_ADDRESS } from '../port/stream/address.ts';
 import { TABLE_MAX } from '../table/syntax.ts';
+import { LIMIT_MAX } from '../table/zone-limits.ts';
+import { ZONE_MAX } from '../table/zones.ts';
+import { MOST_TIMEOUT_SECONDS, MOST_ZONES_WITH_TIMEOUTS, TIMEOUT_NAMES, type Timeouts } from '../timeouts.ts';
 import { oneOf, section, text, whole, yesNo } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {
@@ -151,12 +154,12 @@ const table = section({
   overflow: choice(['refuse', 'evict']).default('refuse'),
 });
 
-const TABLE = 'a table from 0 to 254';
-const tableNumber = z
-  .string({ error: TABLE })
-  .refine((key) => /^\d{1,3}$/.test(key) && Number(key) <= TABLE_MAX, {
-    error: TABLE,
-  });
+/** Keys that are numbers from 0 to `most`. */
+function numbers(most: number, error: string) {
+  return z.string({ error }).refine((key) => /^(0|[1-9]\d*)$/.test(key) && Number(key) <= most, { error });
+}
+
+const tableNumber = numbers(TABLE_MAX, 'a table from 0 to 254');
 
 const limits = section({
   rules: whole(1, MOST_RULES).default(MOST_RULES),
@@ -167,6 +170,34 @@ const limits = section({
   ports: whole(1, MOST_PORTS).default(64),
   queues: whole(1, 1024).default(64),
   macs: whole(16, 1_048_576).default(8192),
+});
+
+const zoneNumber = numbers(ZONE_MAX, 'a zone from 0 to 65535');
+
+const timeouts: z.ZodType<Timeouts> = section(
+  Object.fromEntries(TIMEOUT_NAMES.map((name) => [name, whole(1, MOST_TIMEOUT_SECONDS).optional()])),
+);
+
+const hasTimeouts = ({ timeoutSeconds }: { timeoutSeconds: Timeouts }): boolean =>
+  Object.keys(timeoutSeconds).length > 0;
+
+/** Of connections; a `limit` of 0 lets none be made. */
+const zone = section({
+  limit: whole(0, LIMIT_MAX).optional(),
+  timeoutSeconds: timeouts.prefault({}),
+});
+
+const zones = z
+  .record(zoneNumber, zone, { error: 'a mapping of zones to limits and timeouts' })
+  .refine((zones) => Object.values(zones).filter(hasTimeouts).length <= MOST_ZONES_WITH_TIMEOUTS, {
+    error: `at most ${MOST_ZONES_WITH_TIMEOUTS} zones with timeouts`,
+  });
+
+/** What `defaultLimit` says, zones have that say nothing; 0: no limit. */
+const conntrack = section({
+  sequenceChecking: yesNo.default(true),
+  defaultLimit: whole(0, LIMIT_MAX).default(0),
+  zones: zones.default({}),
 });
 
 /** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has seven more. */
@@ -201,6 +232,7 @@ export const configFile = section({
   mirrors,
   threads: threads.default({ datapath: 1, handler: 1 }),
   limits: limits.prefault({}),
+  conntrack: conntrack.prefault({}),
   flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).optional(),
   policy: policySection.optional(),
   nat: natSection.optional(),

@@ -17,6 +17,7 @@ import { Handler } from '../upcall/handler.ts';
 import type { Config, PortConfig } from './config.ts';
 import { summaryOf } from './summary.ts';
 import { handlerOptions, limitsOf } from './switch.ts';
+import { configureTracking } from './tracking.ts';
 
 export { CaptureError } from '../port/capture/error.ts';
 
@@ -61,6 +62,7 @@ export class Replay {
     try {
       this.#writer = write === undefined ? undefined : createOutput(write, config.ports);
       const arena = createArena(loadModule(), limitsOf(config, 1), HASH_SEED);
+      configureTracking(arena, config.conntrack);
       this.#observer = new Observer(arena);
       this.#datapath = new Datapath(arena, 0);
       this.#handlerDatapath = new Datapath(arena, 1);

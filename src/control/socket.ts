@@ -9,6 +9,8 @@
  *     → {"command":"connections","filter":["zone=5"],"from":0}  ← {"result":{"rows":[…],"next":4711}}
  *     → {"command":"flush","filter":["tcp"],"from":0}           ← {"result":{"count":12}}
  *     → {"command":"limits","action":"set","text":"zone=5,limit=3"}  ← {"result":["1 limit set"]}
+ *     → {"command":"timeouts","action":"del","text":"zone=5"}        ← {"result":["2 timeouts deleted"]}
+ *     → {"command":"sequenceChecking","on":false}           ← {"result":["sequence checking is off"]}
  *     → {"command":"events","filter":[]}                    ← {"result":{"events":[…],"lost":0}}, again and again
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
@@ -26,8 +28,6 @@ import { pipeline } from 'node:stream/promises';
 import {
   type ConnectionPage,
   type FlushPage,
-  LIMIT_ACTIONS,
-  type LimitAction,
   RULE_COMMANDS,
   type RuleCommand,
   type RuleKind,
@@ -37,6 +37,10 @@ import {
   type SwitchControl,
   type Watched,
   type WatchedConnections,
+  ZONE_ACTIONS,
+  ZONE_SETTINGS,
+  type ZoneAction,
+  type ZoneSetting,
 } from '../model.ts';
 import { isAnswered } from '../sys/unix-socket.ts';
 
@@ -49,7 +53,8 @@ export type Request =
   | { command: 'watch' }
   | { command: 'events'; filter: readonly string[] }
   | { command: 'connections' | 'flush'; filter: readonly string[]; from: number }
-  | { command: 'limits'; action: LimitAction; text: string }
+  | { command: ZoneSetting; action: ZoneAction; text: string }
+  | { command: 'sequenceChecking'; on?: boolean | undefined }
   | { command: 'summary' }
   | { command: 'kill'; thread: number }
   | { command: 'ping' };
@@ -66,7 +71,9 @@ export interface Pong {
 /** What a request is answered with. */
 export type Answer<R extends Single> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
-  : R extends { command: 'rules' | 'limits' | 'port' | 'mirror' | 'capture' | 'kill' }
+  : R extends {
+        command: 'rules' | ZoneSetting | 'sequenceChecking' | 'port' | 'mirror' | 'capture' | 'kill';
+      }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
@@ -228,7 +235,10 @@ function answer(request: Single, target: SwitchControl, name: string): unknown {
     case 'flush':
       return target.flushConnections(request.filter, request.from);
     case 'limits':
-      return target.limits(request.action, request.text);
+    case 'timeouts':
+      return target.changeZones(request.command, request.action, request.text);
+    case 'sequenceChecking':
+      return target.sequenceChecking(request.on);
     case 'summary':
       return target.summary();
     case 'kill':
@@ -274,7 +284,8 @@ function parseRequest(text: string): Request {
     'events',
     'connections',
     'flush',
-    'limits',
+    ...ZONE_SETTINGS,
+    'sequenceChecking',
     'summary',
     'kill',
     'ping',
@@ -293,9 +304,12 @@ function parseRequest(text: string): Request {
   if (request.command === 'capture') {
     for (const key of ['name', 'port', 'file']) expectText(key, 'a name');
   }
-  if (request.command === 'limits') {
-    expect('action', LIMIT_ACTIONS);
-    expectText('text', 'limits of zones');
+  if (ZONE_SETTINGS.includes(request.command as ZoneSetting)) {
+    expect('action', ZONE_ACTIONS);
+    expectText('text', `${request.command} of zones`);
+  }
+  if (request.command === 'sequenceChecking' && !['boolean', 'undefined'].includes(typeof request.on)) {
+    throw new Error(`on: found ${JSON.stringify(request.on)}, expected true, false or none`);
   }
   if (['events', 'connections', 'flush'].includes(request.command as string)) {
     const { filter } = request;

@@ -8,7 +8,6 @@ import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_S
 import type {
   ConnectionPage,
   FlushPage,
-  LimitAction,
   RuleCommand,
   RuleKind,
   Shown,
@@ -16,6 +15,8 @@ import type {
   SwitchControl,
   Watched,
   WatchedConnections,
+  ZoneAction,
+  ZoneSetting,
 } from '../model.ts';
 import type { Engine } from '../thread/engine.ts';
 import type { EventSlice } from '../upcall/connection-events.ts';
@@ -27,6 +28,7 @@ import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
 import { memoryRows, threadRow } from './rows.ts';
 import { summaryOf } from './summary.ts';
+import { configureTracking } from './tracking.ts';
 
 export { OpenError } from './ports.ts';
 
@@ -40,6 +42,7 @@ export interface SwitchOptions {
 export async function openSwitch(config: Config, options: SwitchOptions = {}): Promise<Switch> {
   const datapaths = config.threads === 'inline' ? 1 : config.threads.datapath;
   const arena = createArena(loadModule(), limitsOf(config, datapaths), hashSeed(config));
+  configureTracking(arena, config.conntrack);
   const ports = await Ports.open(config, arena, datapaths);
   try {
     const engine = await startEngine(config, arena, ports, datapaths, options);
@@ -189,8 +192,12 @@ export class Switch implements SwitchControl {
     return this.#engine.ask({ command: 'flush', filter, from }) as Promise<FlushPage>;
   }
 
-  limits(action: LimitAction, text: string): Promise<string[]> {
-    return this.#engine.ask({ command: 'changeLimits', action, text }) as Promise<string[]>;
+  changeZones(setting: ZoneSetting, action: ZoneAction, text: string): Promise<string[]> {
+    return this.#engine.ask({ command: 'changeZones', setting, action, text }) as Promise<string[]>;
+  }
+
+  sequenceChecking(on?: boolean): Promise<string[]> {
+    return this.#engine.ask({ command: 'sequenceChecking', on }) as Promise<string[]>;
   }
 
   async addPort(name: string, text: string): Promise<void> {

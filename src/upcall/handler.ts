@@ -32,11 +32,17 @@ import type { HandlerOptions, HandlerReply, HandlerRequest, PortName, RuleReques
 import { changesOf, type Facts, look, reportOf } from './rule-commands.ts';
 import { Tallies } from './tallies.ts';
 import { deleteLimits, limitRows, setLimits } from './zone-limits.ts';
+import { deleteTimeouts, setTimeouts, timeoutRows } from './zone-timeouts.ts';
 
 /** FIN and RST, as `Heard` has flags. */
 const ENDS_CONNECTION = 0x0500;
 /** Connections that one round looks after: some 50 us, so that misses do not wait for it. */
 const SWEEP_STEPS = 256;
+
+const ZONE_CHANGES = {
+  limits: { set: setLimits, del: deleteLimits },
+  timeouts: { set: setTimeouts, del: deleteTimeouts },
+};
 
 export class Handler {
   readonly #datapath: Datapath;
@@ -239,8 +245,12 @@ export class Handler {
         return flushSlice(this.#datapath, request.from, parseConnectionFilter(request.filter));
       case 'limits':
         return limitRows(this.#datapath);
-      case 'changeLimits':
-        return (request.action === 'set' ? setLimits : deleteLimits)(this.#datapath, request.text);
+      case 'timeouts':
+        return timeoutRows(this.#datapath);
+      case 'changeZones':
+        return ZONE_CHANGES[request.setting][request.action](this.#datapath, request.text);
+      case 'sequenceChecking':
+        return this.#askSequenceChecking(request.on);
       case 'ports':
         this.#changePorts(request.ports);
         return [];
@@ -261,6 +271,12 @@ export class Handler {
           ageSeconds: Math.max(this.#nowMs - heardMs, 0) / 1000,
         }));
     }
+  }
+
+  #askSequenceChecking(on: boolean | undefined): string[] {
+    const { exports } = this.#datapath;
+    if (on !== undefined) exports.setSequenceChecking(on);
+    return [`sequence checking is ${exports.checksSequence() ? 'on' : 'off'}`];
   }
 
   /** Megaflows follow the rules before whoever changed them is told. */

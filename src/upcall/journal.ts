@@ -24,7 +24,9 @@ const LOOKS: readonly HandlerRequest['command'][] = [
   'connections',
   'flush',
   'limits',
-  'changeLimits',
+  'timeouts',
+  'changeZones',
+  'sequenceChecking',
   'snapshot',
 ];
 const RULE_LOOKS: readonly RuleCommand[] = ['dump', 'stats', 'snapshot'];

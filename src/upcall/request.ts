@@ -1,13 +1,15 @@
 /** What the control side asks of the handler, and gets: plain data, so that it crosses threads. */
 import type {
   FlowRow,
-  LimitAction,
   LimitRow,
   MacRow,
   MegaflowRow,
   RuleCommand,
   RuleKind,
+  TimeoutRow,
   Watched,
+  ZoneAction,
+  ZoneSetting,
 } from '../model.ts';
 import type { RuleLimits } from '../table/tables.ts';
 import type { EventSlice } from './connection-events.ts';
@@ -50,9 +52,10 @@ export type HandlerRequest =
   | { command: 'events'; monitor: number; filter: readonly string[] }
   /** A slice of them; asked again with `from` where the last one says to go on. */
   | { command: 'connections' | 'flush'; filter: readonly string[]; from: number }
-  | { command: 'changeLimits'; action: LimitAction; text: string }
+  | { command: 'changeZones'; setting: ZoneSetting; action: ZoneAction; text: string }
+  | { command: 'sequenceChecking'; on?: boolean | undefined }
   | { command: 'ports'; ports: PortName[] }
-  | { command: 'flows' | 'megaflows' | 'macs' | 'limits' }
+  | { command: 'flows' | 'megaflows' | 'macs' | ZoneSetting }
   /** What a handler that has just started must be asked to have the same tables. */
   | { command: 'snapshot' };
 
@@ -62,6 +65,7 @@ export type HandlerReply =
   | MegaflowRow[]
   | MacRow[]
   | LimitRow[]
+  | TimeoutRow[]
   | HandlerRequest[]
   | Watched
   | ConnectionSlice

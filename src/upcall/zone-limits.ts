@@ -1,12 +1,16 @@
 /** Limits of connections, as the handler sets and lists them. They are in the arena: a handler that dies leaves them. */
 import { type Datapath, NONE } from '../datapath.ts';
 import type { LimitRow } from '../model.ts';
-import { parseZoneLimits, parseZones } from '../table/zone-limits.ts';
+import { countLimits, parseZoneLimits } from '../table/zone-limits.ts';
+import { parseZones } from '../table/zones.ts';
 
-/** The default, then every zone that has a limit or is counted under the default. */
+/** That of all, the default, then every zone that has a limit or is counted under the default. */
 export function limitRows({ exports }: Datapath): LimitRow[] {
   const inherited = exports.defaultLimit() >>> 0;
-  const rows: LimitRow[] = [{ zone: 'default', limit: inherited === 0 ? null : inherited, count: null }];
+  const rows: LimitRow[] = [
+    { zone: 'all', limit: exports.connectionLimit(), count: exports.connectionCount() },
+    { zone: 'default', limit: inherited === 0 ? null : inherited, count: null },
+  ];
   for (let from = 0; ; ) {
     const zone = exports.nextLimitedZone(from) >>> 0;
     if (zone === NONE) return rows;
@@ -17,11 +21,12 @@ export function limitRows({ exports }: Datapath): LimitRow[] {
 }
 
 /** Returns lines for people. @throws FlowError, and then nothing has changed */
-export function setLimits({ exports }: Datapath, text: string): string[] {
-  const { default: inherited, zones } = parseZoneLimits(text);
-  if (inherited !== undefined) exports.setDefaultLimit(inherited);
-  for (const [zone, limit] of zones) exports.setZoneLimit(zone, limit);
-  return [counted(zones.size + (inherited === undefined ? 0 : 1), 'set')];
+export function setLimits({ arena, exports }: Datapath, text: string): string[] {
+  const limits = parseZoneLimits(text, arena.limits.connections);
+  if (limits.all !== undefined) exports.setConnectionLimit(limits.all);
+  if (limits.default !== undefined) exports.setDefaultLimit(limits.default);
+  for (const [zone, limit] of limits.zones) exports.setZoneLimit(zone, limit);
+  return [counted(countLimits(limits), 'set')];
 }
 
 /** The same. */

@@ -1,5 +1,6 @@
 /** `heddle show`: which columns each kind of row has. */
 import type { Shown, StageRow, ThreadRow } from '../model.ts';
+import { ovsName, TIMEOUT_NAMES, type Timeouts } from '../timeouts.ts';
 import { type Column, table } from './table.ts';
 import { count, share, size, time } from './units.ts';
 
@@ -83,6 +84,10 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
     { head: 'limit', cell: ({ limit }) => (limit === null ? 'none' : count(limit)), right: true },
     { head: 'connections', cell: (row) => (row.count === null ? '-' : count(row.count)), right: true },
   ],
+  timeouts: [
+    { head: 'zone', cell: ({ zone }) => String(zone), right: true },
+    { head: 'seconds', cell: ({ seconds }) => timeoutsText(seconds) },
+  ],
 };
 
 const STAGES: Column<StageRow & { thread: number }>[] = [
@@ -105,4 +110,11 @@ export function showRows<What extends keyof Shown>(what: What, rows: readonly Sh
     stages.map((stage) => ({ ...stage, thread: number })),
   );
   return stages.length === 0 ? lines : [...lines, '', ...table(STAGES, stages)];
+}
+
+/** As one would set them. */
+function timeoutsText(seconds: Timeouts): string {
+  return TIMEOUT_NAMES.filter((name) => seconds[name] !== undefined)
+    .map((name) => `${ovsName(name)}=${seconds[name]}`)
+    .join(',');
 }

@@ -51,14 +51,16 @@ const WRONG: readonly [args: string[], message: RegExp][] = [
   [['flush', 'connections'], /^heddle: flush connections: found nothing, expected FILTER or --all$/m],
   [['flush', 'connections', 'zone=1', '--all'], /found FILTER and --all, expected one of them/],
   [['events', '--count', '0'], /Expected a whole number/],
-  [['limits', 'set'], /missing required argument 'limit'/],
+  [['limits', 'set'], /missing required argument 'setting'/],
   [['limits', 'ad', 'zone=1'], /unknown command 'ad'/],
+  [['timeouts', 'del'], /missing required argument 'setting'/],
   [['flows', 'add'], /^heddle: flows add: found nothing, expected FLOW or -f FILE$/m],
   [['flows', 'add', '--strict', 'arp,actions=drop'], /unknown option '--strict'/],
   [['flows', 'add', 'arp,actions=drop', '-f', 'x'], /found FLOW and -f FILE/],
   [['flows', 'add', '-f', 'nowhere'], /^heddle: nowhere: ENOENT/m],
   [['conntrack', 'pcap'], /^heddle: missing required argument 'file'$/m],
   [['conntrack', 'pcap', 'nowhere', '0'], /Expected a whole number from 1 to 32/],
+  [['conntrack', 'sequence-checking', 'no'], /Allowed choices are on, off/],
   [['conntrack', 'pcpa'], /unknown command 'pcpa'/],
 ];
 

@@ -127,6 +127,29 @@ test('a flush says how many connections it has removed, and a wrong filter is a 
     assert.equal(wrong.code, 2);
   }));
 
+test('settings of connection tracking are sent as they are, and the switch says what it has done', () =>
+  running(['only'], async () => {
+    const commands = [
+      ['limits', 'set', 'all=10', 'zone=5,limit=3'],
+      ['timeouts', 'set', 'zone=5,udp_first=1', 'zone=6,icmp_reply=2'],
+      ['timeouts', 'del', 'zone=5,6'],
+      ['conntrack', 'sequence-checking', 'off'],
+      ['conntrack', 'sequence-checking'],
+    ];
+    const outcomes = await Promise.all(commands.map((args) => heddle(...args).outcome));
+    assert.deepEqual(
+      outcomes.map(({ stdout }) => stdout),
+      [
+        'limits set done\n',
+        'timeouts set done\n',
+        'timeouts del done\n',
+        'sequence checking is off\n',
+        'sequence checking is on\n',
+      ],
+    );
+    assert.ok(outcomes.every(({ code }) => code === 0));
+  }));
+
 test('events are shown as they happen, until there have been enough', () =>
   running(['only'], async () => {
     const { code, stdout } = await heddle('events', 'zone=0', '--count', '3').outcome;

@@ -45,8 +45,27 @@ test('what is not said is decided', () => {
       queues: 64,
       macs: 8192,
     },
+    conntrack: { sequenceChecking: true, defaultLimit: 0, zones: {} },
     flows: 'actions=NORMAL',
     macAgeingSeconds: 300,
+  });
+});
+
+test('a zone has the limit and the timeouts that are said, and nothing else', () => {
+  const { conntrack } = parse(`${PORT}
+conntrack:
+  sequenceChecking: no
+  defaultLimit: 1000
+  zones:
+    5: { limit: 10, timeoutSeconds: { udpFirst: 1, udpSingle: 2 } }
+    0: {}`);
+  assert.deepEqual(conntrack, {
+    sequenceChecking: false,
+    defaultLimit: 1000,
+    zones: {
+      0: { timeoutSeconds: {} },
+      5: { limit: 10, timeoutSeconds: { udpFirst: 1, udpSingle: 2 } },
+    },
   });
 });
 
@@ -160,6 +179,36 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
     'less than no connections',
     `${PORT}limits: { connections: -1 }`,
     'demo.yaml:2:24: limits.connections: found -1, expected a whole number from 0 to 8388608',
+  ],
+  [
+    'a zone that there cannot be',
+    `${PORT}conntrack: { zones: { 65536: { limit: 1 } } }`,
+    'demo.yaml:2:23: conntrack.zones: found "65536", expected a zone from 0 to 65535',
+  ],
+  [
+    'a limit that is none',
+    `${PORT}conntrack:\n  zones:\n    5: { limit: many }`,
+    'demo.yaml:4:17: conntrack.zones.5.limit: found "many", expected a whole number from 0 to 4294967294',
+  ],
+  [
+    'no time at all',
+    `${PORT}conntrack: { zones: { 5: { timeoutSeconds: { udpFirst: 0 } } } }`,
+    /^demo.yaml:2:56: conntrack.zones.5.timeoutSeconds.udpFirst: found 0, expected a whole number from 1 to 4294967$/,
+  ],
+  [
+    'too many zones with timeouts',
+    `${PORT}conntrack:\n  zones:\n${Array.from({ length: 256 }, (_, i) => `    ${i}: { timeoutSeconds: { udpFirst: 1 } }\n`).join('')}`,
+    'demo.yaml:4:5: conntrack.zones: found a mapping, expected at most 255 zones with timeouts',
+  ],
+  [
+    'an unknown timeout',
+    `${PORT}conntrack: { zones: { 5: { timeoutSeconds: { udpFrist: 1 } } } }`,
+    /^demo.yaml:2:46: conntrack.zones.5.timeoutSeconds: found "udpFrist", .* \(did you mean udpFirst\?\)$/,
+  ],
+  [
+    'sequence checking that is neither on nor off',
+    `${PORT}conntrack: { sequenceChecking: loose }`,
+    'demo.yaml:2:32: conntrack.sequenceChecking: found "loose", expected one of yes, no',
   ],
   [
     'too many threads',

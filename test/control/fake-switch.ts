@@ -3,7 +3,6 @@ import type {
   ConnectionPage,
   ConnectionRow,
   FlushPage,
-  LimitAction,
   PortRow,
   RuleCommand,
   RuleKind,
@@ -12,6 +11,8 @@ import type {
   SwitchControl,
   Watched,
   WatchedConnections,
+  ZoneAction,
+  ZoneSetting,
 } from '../../src/model.ts';
 
 export const PORT: PortRow = {
@@ -121,9 +122,14 @@ export class FakeSwitch implements SwitchControl {
     }
   }
 
-  async limits(action: LimitAction, text: string): Promise<string[]> {
-    this.asked.push(`limits ${action} ${text}`);
-    return [`limits ${action} done`];
+  async changeZones(setting: ZoneSetting, action: ZoneAction, text: string): Promise<string[]> {
+    this.asked.push(`${setting} ${action} ${text}`);
+    return [`${setting} ${action} done`];
+  }
+
+  async sequenceChecking(on?: boolean): Promise<string[]> {
+    this.asked.push(`sequence checking ${on}`);
+    return [`sequence checking is ${on === false ? 'off' : 'on'}`];
   }
 
   async addPort(name: string, text: string): Promise<void> {

@@ -114,9 +114,17 @@ test('a request that is wrong is told what is expected', () =>
       await error('{"command":"limits","action":"add"}'),
       /action: found "add", expected one of set, del/,
     );
+    assert.match(
+      await error('{"command":"timeouts","action":"set"}'),
+      /text: found none, expected timeouts of zones/,
+    );
+    assert.match(
+      await error('{"command":"sequenceChecking","on":1}'),
+      /on: found 1, expected true, false or none/,
+    );
   }));
 
-test('connections are asked for page by page, and limits are passed on', () =>
+test('connections are asked for page by page, and settings are passed on', () =>
   serving(async ({ path }, target) => {
     const filter = ['', 'tcp'];
     const page = await askSwitch(path, { command: 'connections', filter, from: 0 });
@@ -126,11 +134,21 @@ test('connections are asked for page by page, and limits are passed on', () =>
     assert.deepEqual(await askSwitch(path, { command: 'limits', action: 'set', text: 'default=3' }), [
       'limits set done',
     ]);
+    assert.deepEqual(await askSwitch(path, { command: 'timeouts', action: 'del', text: 'zone=3' }), [
+      'timeouts del done',
+    ]);
+    assert.deepEqual(await askSwitch(path, { command: 'sequenceChecking', on: false }), [
+      'sequence checking is off',
+    ]);
+    await askSwitch(path, { command: 'sequenceChecking' });
     assert.deepEqual(target.asked, [
       'connections |tcp from 0',
       'connections |tcp from 7',
       'flush |tcp from 7',
       'limits set default=3',
+      'timeouts del zone=3',
+      'sequence checking false',
+      'sequence checking undefined',
     ]);
   }));
 

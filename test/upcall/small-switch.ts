@@ -1,7 +1,9 @@
 /** A switch in one JavaScript thread, on a clock that the test moves: real datapath, real handler, no ports. */
 
-import type { RuleCommand, RuleKind, Watched } from '../../src/model.ts';
+import { connectionRows } from '../../src/control/connections.ts';
+import type { ConnectionRow, RuleCommand, RuleKind, Watched } from '../../src/model.ts';
 import type { RuleLimits } from '../../src/table/tables.ts';
+import type { ConnectionSlice } from '../../src/upcall/connections.ts';
 import { Handler } from '../../src/upcall/handler.ts';
 import type { HandlerRequest, PortName } from '../../src/upcall/request.ts';
 import { Rig } from '../support/rig.ts';
@@ -68,6 +70,12 @@ export class SmallSwitch {
 
   request(request: HandlerRequest): ReturnType<Handler['ask']> {
     return this.handler.ask(request);
+  }
+
+  /** So few that they come in one slice. */
+  connections(...filter: string[]): ConnectionRow[] {
+    const { records, nowMs } = this.request({ command: 'connections', filter, from: 0 }) as ConnectionSlice;
+    return connectionRows(records, nowMs);
   }
 
   /** The flows without what changes with time. */

@@ -118,6 +118,10 @@ test('a row of each kind can be shown', () => {
     cells(showRows('limits', [{ zone: 'default', limit: null, count: null }])),
     'default | none | -',
   );
+  assert.equal(
+    cells(showRows('timeouts', [{ zone: 5, seconds: { udpSingle: 1, icmpReply: 30 } }])),
+    '5 | udp_single=1,icmp_reply=30',
+  );
 });
 
 test('text that would move the cursor does not', () => {

@@ -1,0 +1,82 @@
+/** Timeouts of connections, as the handler sets and lists them; in the arena, as limits are. */
+import { type Datapath, NONE } from '../datapath.ts';
+import type { TimeoutRow } from '../model.ts';
+import { parseZoneTimeouts } from '../table/zone-timeouts.ts';
+import { parseZones } from '../table/zones.ts';
+import { MOST_ZONES_WITH_TIMEOUTS, TIMEOUT_NAMES, TIMEOUTS, type Timeouts } from '../timeouts.ts';
+
+/** The default ones, then every zone that has some of its own. */
+export function timeoutRows(datapath: Datapath): TimeoutRow[] {
+  const { exports } = datapath;
+  const seconds = timeoutsOf((which) => exports.defaultTimeout(which));
+  const own = [...zonesWithTimeouts(datapath)].map((zone) => ({
+    zone,
+    seconds: ownTimeouts(datapath, zone),
+  }));
+  return [{ zone: 'default', seconds }, ...own];
+}
+
+/** Returns lines for people. Throws when the text is wrong, or of too many zones; then nothing has changed. */
+export function setTimeouts(datapath: Datapath, text: string): string[] {
+  const changes = parseZoneTimeouts(text);
+  requirePolicies(datapath, [...changes.keys()]);
+  let count = 0;
+  for (const [zone, timeouts] of changes) {
+    giveTimeouts(datapath, zone, timeouts);
+    count += Object.keys(timeouts).length;
+  }
+  return [counted(count, 'set')];
+}
+
+/** Returns lines for people. @throws FlowError, and then nothing has changed */
+export function deleteTimeouts(datapath: Datapath, text: string): string[] {
+  let count = 0;
+  for (const zone of parseZones(text)) {
+    count += Object.keys(ownTimeouts(datapath, zone)).length;
+    datapath.exports.deleteTimeouts(zone);
+  }
+  return [counted(count, 'deleted')];
+}
+
+/** Throws when these zones and those that have timeouts already would be too many. */
+function requirePolicies(datapath: Datapath, more: readonly number[]): void {
+  const zones = new Set([...zonesWithTimeouts(datapath), ...more]);
+  if (zones.size <= MOST_ZONES_WITH_TIMEOUTS) return;
+  throw new Error(
+    `found ${zones.size} zones with timeouts of their own, expected at most ${MOST_ZONES_WITH_TIMEOUTS}`,
+  );
+}
+
+function* zonesWithTimeouts({ exports }: Datapath): Iterable<number> {
+  for (let from = 0; ; ) {
+    const zone = exports.nextZoneWithTimeouts(from) >>> 0;
+    if (zone === NONE) return;
+    yield zone;
+    from = zone + 1;
+  }
+}
+
+/** Gives a zone these timeouts of its own; what it has beside them stays. */
+export function giveTimeouts({ exports }: Datapath, zone: number, timeouts: Timeouts): void {
+  for (const name of TIMEOUT_NAMES) {
+    const seconds = timeouts[name];
+    if (seconds !== undefined) exports.setTimeoutOf(zone, TIMEOUTS[name], seconds * 1000);
+  }
+}
+
+function ownTimeouts({ exports }: Datapath, zone: number): Timeouts {
+  return timeoutsOf((which) => exports.ownTimeout(zone, which));
+}
+
+/** Those that are not 0, of what `msOf` says of each. */
+function timeoutsOf(msOf: (which: number) => number): Timeouts {
+  const timeouts: Timeouts = {};
+  for (const name of TIMEOUT_NAMES) {
+    const ms = msOf(TIMEOUTS[name]) >>> 0;
+    if (ms !== 0) timeouts[name] = ms / 1000;
+  }
+  return timeouts;
+}
+
+const counted = (timeouts: number, what: string): string =>
+  `${timeouts} timeout${timeouts === 1 ? '' : 's'} ${what}`;
