@@ -7,7 +7,8 @@ import { parseAddress, STREAM_ADDRESS } from '../port/stream/address.ts';
 import { TABLE_MAX } from '../table/syntax.ts';
 import { LIMIT_MAX } from '../table/zone-limits.ts';
 import { ZONE_MAX } from '../table/zones.ts';
-import { MOST_TIMEOUT_SECONDS, MOST_ZONES_WITH_TIMEOUTS, TIMEOUT_NAMES, type Timeouts } from '../timeouts.ts';
+import { MOST_TIMEOUT_SECONDS, TIMEOUT_NAMES, type Timeouts } from '../timeouts.ts';
+import { MOST_ZONES_WITH_TIMEOUTS } from '../upcall/zone-timeouts.ts';
 import { oneOf, section, text, whole, yesNo } from '../yaml/schema.ts';
 
 function real(least: number, most: number) {

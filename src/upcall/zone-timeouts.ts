@@ -1,9 +1,41 @@
 /** Timeouts of connections, as the handler sets and lists them; in the arena, as limits are. */
-import { type Datapath, NONE } from '../datapath.ts';
+import {
+  type Datapath,
+  NONE,
+  POLICIES,
+  TIMEOUT_ICMP_FIRST,
+  TIMEOUT_ICMP_REPLY,
+  TIMEOUT_TCP_CLOSE,
+  TIMEOUT_TCP_ESTABLISHED,
+  TIMEOUT_TCP_FIN_WAIT,
+  TIMEOUT_TCP_SYN_RECV,
+  TIMEOUT_TCP_SYN_SENT,
+  TIMEOUT_TCP_TIME_WAIT,
+  TIMEOUT_UDP_FIRST,
+  TIMEOUT_UDP_MULTIPLE,
+  TIMEOUT_UDP_SINGLE,
+} from '../datapath.ts';
 import type { TimeoutRow } from '../model.ts';
 import { parseZoneTimeouts } from '../table/zone-timeouts.ts';
 import { parseZones } from '../table/zones.ts';
-import { MOST_ZONES_WITH_TIMEOUTS, TIMEOUT_NAMES, TIMEOUTS, type Timeouts } from '../timeouts.ts';
+import { TIMEOUT_NAMES, type TimeoutName, type Timeouts } from '../timeouts.ts';
+
+const NUMBERS: Readonly<Record<TimeoutName, number>> = {
+  tcpSynSent: TIMEOUT_TCP_SYN_SENT,
+  tcpSynRecv: TIMEOUT_TCP_SYN_RECV,
+  tcpEstablished: TIMEOUT_TCP_ESTABLISHED,
+  tcpFinWait: TIMEOUT_TCP_FIN_WAIT,
+  tcpTimeWait: TIMEOUT_TCP_TIME_WAIT,
+  tcpClose: TIMEOUT_TCP_CLOSE,
+  udpFirst: TIMEOUT_UDP_FIRST,
+  udpSingle: TIMEOUT_UDP_SINGLE,
+  udpMultiple: TIMEOUT_UDP_MULTIPLE,
+  icmpFirst: TIMEOUT_ICMP_FIRST,
+  icmpReply: TIMEOUT_ICMP_REPLY,
+};
+
+/** Each has a policy of its own; all other zones share one. */
+export const MOST_ZONES_WITH_TIMEOUTS = POLICIES - 1;
 
 /** The default ones, then every zone that has some of its own. */
 export function timeoutRows(datapath: Datapath): TimeoutRow[] {
@@ -60,7 +92,7 @@ function* zonesWithTimeouts({ exports }: Datapath): Iterable<number> {
 export function giveTimeouts({ exports }: Datapath, zone: number, timeouts: Timeouts): void {
   for (const name of TIMEOUT_NAMES) {
     const seconds = timeouts[name];
-    if (seconds !== undefined) exports.setTimeoutOf(zone, TIMEOUTS[name], seconds * 1000);
+    if (seconds !== undefined) exports.setTimeoutOf(zone, NUMBERS[name], seconds * 1000);
   }
 }
 
@@ -72,7 +104,7 @@ function ownTimeouts({ exports }: Datapath, zone: number): Timeouts {
 function timeoutsOf(msOf: (which: number) => number): Timeouts {
   const timeouts: Timeouts = {};
   for (const name of TIMEOUT_NAMES) {
-    const ms = msOf(TIMEOUTS[name]) >>> 0;
+    const ms = msOf(NUMBERS[name]) >>> 0;
     if (ms !== 0) timeouts[name] = ms / 1000;
   }
   return timeouts;
