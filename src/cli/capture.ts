@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { Command, InvalidArgumentError } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import { stdoutClosed } from './stdout.ts';
 import { findTarget } from './target.ts';
 import { seconds, type Target, UsageError, withTarget } from './usage.ts';

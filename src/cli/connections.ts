@@ -1,6 +1,6 @@
 /** What the commands about connections have in common: filters, formats, and going through the pages. */
 import { type Command, Option } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import type { ConnectionRow } from '../model.ts';
 import { CONNECTION_FORMATS, type ConnectionFormat, connectionLine } from '../view/connection.ts';
 

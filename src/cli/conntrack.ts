@@ -1,6 +1,6 @@
 /** `heddle conntrack`: connection tracking of a capture, apart from any switch, and how strict that of a switch is. */
 import { Argument, Command } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import { BATCH_MOST, trackCapture } from '../control/track-capture.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';

@@ -1,6 +1,6 @@
 /** `heddle events`: what happens to the connections of a running switch, as it happens. */
 import { Command } from 'commander';
-import { watchConnections } from '../control/socket.ts';
+import { watchConnections } from '../control/ask.ts';
 import type { ConnectionEvent } from '../model.ts';
 import { connectionEventLine } from '../view/connection.ts';
 import { type LineOptions, withLineOptions } from './connections.ts';

@@ -1,6 +1,6 @@
 /** `heddle flush`: takes connections out of a running switch. */
 import { Argument, Command } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import { FILTER_HELP, pagesOf } from './connections.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';

@@ -1,6 +1,6 @@
 /** `heddle monitor`: what a running switch has for controllers, as it happens. */
 import { Command } from 'commander';
-import { watchSwitch } from '../control/socket.ts';
+import { watchSwitch } from '../control/ask.ts';
 import { eventLine } from '../view/event.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';

@@ -1,6 +1,6 @@
 /** `heddle port` and `heddle mirror`: what a running switch is given as its configuration would say it. */
 import { Command } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import { findTarget } from './target.ts';
 import { type Target, withTarget } from './usage.ts';
 

@@ -1,7 +1,7 @@
 /** What `heddle flows`, `groups` and `meters` have in common: they list or change rules of a running switch. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import type { RuleCommand, RuleKind } from '../model.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';

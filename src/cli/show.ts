@@ -1,6 +1,6 @@
 /** `heddle show`: looks into a running switch. */
 import { Argument, Command } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import { SHOWN, type Shown } from '../model.ts';
 import { showRows } from '../view/rows.ts';
 import { Screen } from '../view/screen.ts';

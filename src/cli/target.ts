@@ -1,5 +1,5 @@
 /** Finds the running switch that a command is about. */
-import { findSwitches } from '../control/socket.ts';
+import { findSwitches } from '../control/ask.ts';
 import { type Target, UsageError } from './usage.ts';
 
 /** The path of its control socket. Throws UsageError when it is not clear which switch is meant. */

@@ -1,6 +1,6 @@
 /** `heddle thread`: drills with the threads of a running switch. */
 import { Command, InvalidArgumentError } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';
 import { type Target, withTarget } from './usage.ts';

@@ -1,8 +1,8 @@
 /** `heddle top`: a running switch at a glance, once a second. */
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
+import { askSwitch } from '../control/ask.ts';
 import { loadConfig } from '../control/config.ts';
-import { askSwitch } from '../control/socket.ts';
 import { Screen } from '../view/screen.ts';
 import { type Look, topRow, topText } from '../view/top.ts';
 import { print, stdoutClosed } from './stdout.ts';

@@ -1,6 +1,6 @@
 /** `heddle limits` and `heddle timeouts`: how many connections a running switch has, and how long they last. */
 import { Command } from 'commander';
-import { askSwitch } from '../control/socket.ts';
+import { askSwitch } from '../control/ask.ts';
 import type { ZoneAction, ZoneSetting } from '../model.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';

@@ -16,13 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { after, beforeEach } from 'node:test';
-import {
-  askSwitch,
-  type ControlServer,
-  findSwitches,
-  openControl,
-  serveControl,
-} from '../../src/control/socket.ts';
+import { askSwitch, findSwitches } from '../../src/control/ask.ts';
+import { type ControlServer, openControl, serveControl } from '../../src/control/socket.ts';
 import { FakeSwitch, PORT } from './fake-switch.ts';
 
 const folders: string[] = [];

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { askSwitch } from '../../src/control/socket.ts';
+import { askSwitch } from '../../src/control/ask.ts';
 import { attempt, command, end } from '../../src/lab/command.ts';
 import type { PortRow } from '../../src/model.ts';
 import { noPing, numbered, pings, sendsTcp, serve } from '../support/hosts.ts';
