@@ -36,8 +36,8 @@ export class Threads implements Engine {
   /** Threads that a pipe, read as a capture, may keep waiting for as long as it likes. */
   readonly #patient = new Set<number>();
   readonly #doorbells: number[];
-  /** By number; the handler is the last. */
-  readonly #lives: Life[];
+  /** By number. */
+  readonly #lives = new Map<number, Life>();
   readonly #spares = new Spares();
   readonly #journal = new Journal();
   readonly #supervisor: Supervisor;
@@ -45,7 +45,6 @@ export class Threads implements Engine {
 
   private constructor(
     arena: Arena,
-    drivers: readonly DriverSpec[][],
     options: HandlerOptions,
     ports: Ports,
     recovered: (recovery: Recovery) => void,
@@ -56,10 +55,6 @@ export class Threads implements Engine {
     this.#ports = ports;
     this.#doorbells = hasLibc() ? Array.from({ length: arena.limits.threads }, openDoorbell) : [];
     this.#common = { arena, clockOrigin: origin, doorbells: this.#doorbells };
-    this.#lives = [
-      ...drivers.map((mine, thread) => this.#begin(thread, { name: 'datapath', drivers: mine })),
-      this.#begin(drivers.length, { name: 'handler', options }),
-    ];
     this.finished = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -71,7 +66,7 @@ export class Threads implements Engine {
         this.#drivers.set(thread, ports.reopen(thread));
       },
       restart: (thread) => this.#restart(thread),
-      end: (thread, cause) => this.#lives[thread]!.kill(cause),
+      end: (thread, cause) => this.#life(thread).kill(cause),
       ring: (threads) => {
         for (const thread of threads) ringDoorbell(this.#doorbells[thread]!);
       },
@@ -88,11 +83,11 @@ export class Threads implements Engine {
     ports: Ports,
     recovered: (recovery: Recovery) => void,
   ): Promise<Threads> {
-    const threads = new Threads(arena, drivers, options, ports, recovered);
+    const threads = new Threads(arena, options, ports, recovered);
     try {
-      await Promise.all(threads.#lives.map(({ started }) => started));
+      await threads.#launch(drivers);
     } catch (error) {
-      await Promise.allSettled(threads.#lives.map(({ started }) => started));
+      await Promise.allSettled([...threads.#lives.values()].map(({ started }) => started));
       await threads.#end();
       throw error;
     }
@@ -101,30 +96,44 @@ export class Threads implements Engine {
     return threads;
   }
 
-  #begin(thread: number, role: ThreadData['role']): Life {
-    if (role.name === 'datapath' && role.drivers.some(isPatient)) this.#patient.add(thread);
-    return new Life(this.#spares, { ...this.#common, thread, role }, (life, cause) =>
-      this.#supervisor.died(thread, cause, life.isKilled),
+  /** The handler first: what the others receive it has to take up from the first packet on. */
+  async #launch(drivers: readonly DriverSpec[][]): Promise<void> {
+    await this.#begin(drivers.length, { name: 'handler', options: this.#options });
+    await Promise.all(
+      drivers.map((mine, thread) => this.#begin(thread, { name: 'datapath', drivers: mine })),
     );
+  }
+
+  /** Resolves when the thread goes round. */
+  async #begin(thread: number, role: ThreadData['role']): Promise<void> {
+    if (role.name === 'datapath' && role.drivers.some(isPatient)) this.#patient.add(thread);
+    const life = new Life(this.#spares, { ...this.#common, thread, role }, ({ isKilled }, cause) =>
+      this.#supervisor.died(thread, cause, isKilled),
+    );
+    this.#lives.set(thread, life);
+    await life.started;
   }
 
   async #restart(thread: number): Promise<void> {
     const role: ThreadData['role'] =
-      this.#lives[thread] === this.#handler
+      this.#life(thread) === this.#handler
         ? { name: 'handler', options: this.#options, journal: this.#journal.changes }
         : { name: 'datapath', drivers: this.#drivers.get(thread)! };
-    this.#lives[thread] = this.#begin(thread, role);
-    await this.#lives[thread].started;
+    await this.#begin(thread, role);
     this.#ports.resume(thread);
     this.#spares.prepare();
   }
 
+  #life(thread: number): Life {
+    return this.#lives.get(thread)!;
+  }
+
   get #datapaths(): Life[] {
-    return this.#lives.slice(0, -1);
+    return [...this.#lives.values()].filter(({ role }) => role === 'datapath');
   }
 
   get #handler(): Life {
-    return this.#lives.at(-1)!;
+    return [...this.#lives.values()].find(({ role }) => role === 'handler')!;
   }
 
   /** A handler that dies over a request has not done it; the next one is asked again. */
@@ -163,32 +172,34 @@ export class Threads implements Engine {
     const spec = driver();
     if (isPatient(spec)) this.#patient.add(thread);
     if (this.#drivers.get(thread)?.includes(spec)) return;
-    await this.#lives[thread]!.ask({ type: 'attach', driver: spec }).catch(async (error) => {
-      if (!(error instanceof ThreadDied)) throw error;
-      await this.#supervisor.tidied();
-    });
+    await this.#life(thread)
+      .ask({ type: 'attach', driver: spec })
+      .catch(async (error) => {
+        if (!(error instanceof ThreadDied)) throw error;
+        await this.#supervisor.tidied();
+      });
   }
 
   async detach(thread: number, number: number): Promise<void> {
-    await this.#orElse(() => this.#lives[thread]!.ask({ type: 'detach', number }));
+    await this.#orElse(() => this.#life(thread).ask({ type: 'detach', number }));
   }
 
   async release(thread: number, number: number): Promise<void> {
-    await this.#orElse(() => this.#lives[thread]!.ask({ type: 'release', number }));
+    await this.#orElse(() => this.#life(thread).ask({ type: 'release', number }));
   }
 
   ring(thread: number): void {
-    this.#lives[thread]!.ring();
+    this.#life(thread).ring();
   }
 
   async settle(): Promise<void> {
     await Promise.all(
-      this.#datapaths.map(({ number }) => this.#orElse(() => this.#lives[number]!.ask({ type: 'settle' }))),
+      this.#datapaths.map(({ number }) => this.#orElse(() => this.#life(number).ask({ type: 'settle' }))),
     );
   }
 
   kill(thread: number): void {
-    this.#lives[thread]!.kill('it was killed by command');
+    this.#life(thread).kill('it was killed by command');
   }
 
   /** Nothing more comes in; then the handler works off its queue; then what it sent goes out. */
@@ -206,7 +217,7 @@ export class Threads implements Engine {
   }
 
   async #end(): Promise<void> {
-    await Promise.all([...this.#lives.map((thread) => thread.end()), this.#spares.end()]);
+    await Promise.all([...[...this.#lives.values()].map((life) => life.end()), this.#spares.end()]);
     for (const fd of this.#doorbells.splice(0)) closeSync(fd);
   }
 }
