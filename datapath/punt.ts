@@ -7,6 +7,7 @@
 
 import { truncate } from './action/truncate';
 import { BATCH_PUNT_COUNT, BATCH_PUNTS, BATCH_SCRATCH, BATCH_STRIDE, batch } from './batch';
+import { bringAlong } from './conntrack/state';
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count } from './counters';
 import { DROP_CONTROLLER_QUEUE_FULL, PARSED } from './drop';
 import { Key } from './flow/key';
@@ -70,9 +71,16 @@ export function forgetPunts(): void {
   store<u32>(batch() + BATCH_PUNT_COUNT, 0);
 }
 
-/** Parses punt `i`, which is still there, into the first key of this thread's scratch; false when it is malformed. */
+/**
+ * Parses punt `i`, which is still there, into the first key of this thread's scratch, with what tracking has told of
+ * it; false when it is malformed.
+ */
 export function parsePunt(i: u32): bool {
-  return parse(frameAt(load<u32>(puntPlace(i))), changetype<Key>(batch() + BATCH_SCRATCH)) == PARSED;
+  const frame = frameAt(load<u32>(puntPlace(i)));
+  const key = changetype<Key>(batch() + BATCH_SCRATCH);
+  if (parse(frame, key) != PARSED) return false;
+  bringAlong(frame, key);
+  return true;
 }
 
 /** Drops the punts that nobody has ended, and forgets all. */
