@@ -8,6 +8,12 @@ import { Handler } from '../../src/upcall/handler.ts';
 import type { HandlerRequest, PortName } from '../../src/upcall/request.ts';
 import { Rig } from '../support/rig.ts';
 
+/** A packet as it left. */
+export interface Sent {
+  port: number;
+  bytes: Uint8Array;
+}
+
 export const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
 
 export class SmallSwitch {
@@ -43,20 +49,27 @@ export class SmallSwitch {
 
   /** A packet comes in; the ports that it leaves by, as often as it does. */
   send(port: number, packet: Uint8Array): number[] {
+    return this.forward(port, packet)
+      .map((sent) => sent.port)
+      .sort((a, b) => a - b);
+  }
+
+  /** A packet comes in; what leaves. */
+  forward(port: number, packet: Uint8Array): Sent[] {
     const { rig } = this;
     rig.datapath.setClock(this.nowMs);
     rig.datapath.exports.enter();
     rig.receive(port, [packet]);
-    const sent: number[] = [];
+    const sent: Sent[] = [];
     const transmit = () => {
       rig.datapath.exports.collect();
-      for (const [to, packets] of rig.transmit()) sent.push(...packets.map(() => to));
+      for (const [to, packets] of rig.transmit()) sent.push(...packets.map((bytes) => ({ port: to, bytes })));
     };
     transmit();
     while (this.handler.round(this.nowMs) > 0) transmit();
     transmit();
     rig.datapath.exports.leave();
-    return sent.sort((a, b) => a - b);
+    return sent;
   }
 
   ask<Kind extends RuleKind>(kind: Kind, action: RuleCommand<Kind>, text = ''): string[] {

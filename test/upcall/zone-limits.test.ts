@@ -84,3 +84,14 @@ test('a zone with a limit of 0 has no connection, one without has the default’
     { zone: 2, limit: 3, count: 3 },
   ]);
 });
+
+test('a limit counts what begins under it', () => {
+  const small = new SmallSwitch(FLOWS);
+  assert.equal(send(small, 1, 1), 1);
+  change(small, 'set', 'zone=1,limit=1');
+  assert.equal(send(small, 1, 2, 3), 2);
+  change(small, 'set', 'default=2');
+  change(small, 'del', 'zone=1');
+  assert.equal(send(small, 1, 4, 5, 6, 7), 4);
+  assert.equal(small.rig.observer.totals().ctZoneFull, 1 + 2);
+});
