@@ -74,14 +74,14 @@ const MOST_ASTRAY: u32 = 65535 + 1500;
 const MAX_WINDOW: u32 = 65535;
 
 /**
- * Begins a connection with its first packet: a SYN, or one with ACK of a connection that is older than what is known
- * of it. Not with both: whoever answers a SYN that was not seen is not to be trusted.
+ * Begins a connection with its first packet: a SYN; or one of a connection that is older than what is known of it, and
+ * be it a reset, as in Open vSwitch. Not with SYN and ACK: whoever answers a SYN that was not seen is not to be trusted.
  */
 export function beginTcp(connection: Connection, segment: Segment): bool {
   const flags = segment.flags;
   if (areInvalid(flags)) return false;
   const isSyn = (flags & TCP_FLAG_SYN) != 0;
-  if (isSyn == ((flags & TCP_FLAG_ACK) != 0)) return false;
+  if (isSyn && flags & TCP_FLAG_ACK) return false;
   const src = peerOf(connection, ORIGINAL);
   const dst = peerOf(connection, REPLY);
   src.seqLow = segment.seq;

@@ -343,9 +343,8 @@ test('flags that no stack sends begin nothing and belong to nothing', () => {
     verdicts(tracked, handshake());
     assert.equal(tracked.packet(client({ flags, seq: 101, ack: 501 })), 'inv', `goes on with ${flags}`);
   }
-  for (const flags of [SYN | ACK, RST]) {
-    assert.equal(new OneConnection(rig).packet(client({ flags, seq: 100 })), 'inv', `begins with ${flags}`);
-  }
+  const answer = client({ flags: SYN | ACK, seq: 100 });
+  assert.equal(new OneConnection(rig).packet(answer), 'inv', 'begins with an answer');
 });
 
 test('what does not fit is counted, and what is let pass all the same', () => {

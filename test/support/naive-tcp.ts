@@ -49,9 +49,8 @@ export class NaiveTcp {
   /** Begins anew with a first packet, if that may begin a connection. */
   begin({ flags, seq, length, window, scale }: TcpSegment): boolean {
     if (hasBadFlags(flags)) return false;
-    const pureSyn = (flags & (SYN | ACK)) === SYN;
-    const midStream = (flags & (SYN | ACK)) === ACK;
-    if (!pureSyn && !midStream) return false;
+    if (flags & SYN && flags & ACK) return false;
+    const pureSyn = (flags & SYN) !== 0;
     const first = pureSyn ? scale : 'unknown';
     const divisor = typeof first === 'number' ? 2 ** first : 1;
     this.ends = [
