@@ -79,7 +79,13 @@ function readName(frame: Frame, zone: u16, tuple: Tuple, end: usize): u32 {
   if (isIcmp(frame.transport) && isError(frame.transport, load<u8>(l4))) {
     return readQuoted(frame, tuple, l4 + ICMP_HEADER, end) ? EXTRACT_ERROR : EXTRACT_INVALID;
   }
+  if (frame.transport != tuple.proto && hasHeader(tuple.proto)) return EXTRACT_INVALID; // the parser did not find it whole
   return readTransport(tuple, l4, end) ? EXTRACT_OK : EXTRACT_INVALID;
+}
+
+/** Whether the parser reads a header of this protocol. */
+function hasHeader(proto: u8): bool {
+  return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP || isIcmp(proto);
 }
 
 function isTrackable(frame: Frame): bool {

@@ -11,6 +11,7 @@ import {
   icmp,
   ipv4,
   PSH,
+  RST,
   SYN,
   type Transport,
   tcp,
@@ -43,6 +44,8 @@ const PACKETS: readonly [packet: Uint8Array, line: string][] = [
   [up(tcp({ ...client, seq: 1010, ack: 5000, flags: FIN | ACK })), '16: est|trk'],
   [down(tcp({ ...server, seq: 5000, ack: 1011, flags: FIN | ACK })), '17: est|rpl|trk'],
   [up(tcp({ ...client, seq: 1011, ack: 5001 })), '18: est|trk'],
+  [up(tcp({ ...client, seq: 1011, ack: 5001, dataOffset: 4 })), '19: inv|trk'],
+  [up(tcp({ src: 40_002, dst: 80, flags: RST })), '20: new|trk'],
 ];
 const TEXT = PACKETS.map(([, line]) => `${line}\n`).join('');
 
