@@ -40,6 +40,13 @@ export const COUNT_CT_CHECKSUM: u32 = 41; // … of the transport
 export const COUNT_CT_TCP_FLAGS: u32 = 42; // segments with flags that no stack sends
 export const COUNT_CT_TCP_SEQUENCE: u32 = 43; // segments that do not fit their connection
 export const COUNT_CT_TCP_UNCHECKED: u32 = 44; // … and were let pass, as they are not to be checked
+// Fragments that connection tracking looked at: IPv4; one further, IPv6.
+export const COUNT_FRAGMENTS_ACCEPTED: u32 = 48; // to wait for the rest of their datagram
+export const COUNT_FRAGMENTS_COMPLETED: u32 = 50; // … whose datagram has come
+export const COUNT_FRAGMENTS_EXPIRED: u32 = 52; // … whose time was over before
+export const COUNT_FRAGMENTS_TOO_SMALL: u32 = 54; // refused, and so not tracked
+export const COUNT_FRAGMENTS_OVERLAPPING: u32 = 56; // they have bytes that had come already
+export const COUNT_FRAGMENTS_NO_ROOM: u32 = 58; // refused, as so many were waiting
 
 export const COUNTERS: u32 = 192;
 export const DROPPED: u32 = 64;

@@ -61,4 +61,10 @@ export const DROP_BAD_PROGRAM: u32 = 42; // nested too deep, or not a program at
 // Nobody's decision.
 export const DROP_THREAD_DIED: u32 = 43; // the thread that had it in hand died
 
-export const DROP_REASONS: u32 = 44;
+// Fragments that were to be tracked, and their datagram with them, but for DROP_FRAGMENT_DUPLICATE.
+export const DROP_FRAGMENT_INCOMPLETE: u32 = 44; // the others did not come in time
+export const DROP_FRAGMENT_OVERLAP: u32 = 45; // two have the same bytes, or both are the last
+export const DROP_FRAGMENT_DUPLICATE: u32 = 46; // it was there already
+export const DROP_FRAGMENT_TOO_LONG: u32 = 47; // more bytes than IP can say
+
+export const DROP_REASONS: u32 = 48;

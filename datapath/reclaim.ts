@@ -7,15 +7,17 @@
  *
  *     locks      a lock's word names its holder, and what a lock protects is usable at every moment (pool.ts)
  *     frames     `Frame.holder`, and what is in the rings
+ *     fragments  that wait, unless the thread was changing their table (conntrack/datagrams.ts)
  *     flows      what the buckets lead to, for readers walk them without a lock at every moment
  *     conntrack  what the records of connections say (conntrack/recover.ts)
  *     counters   each is one store; what was received and is nowhere any more is what the thread had in hand
  *
  * `releaseLocks` comes first and at once, since others may be spinning. The rest is done while every other
  * thread stands still between two rounds: it uses no flow then, and of the frames that came in it has at most
- * some in its transmit queues, or punts that a controller has not seen yet.
+ * some in its transmit queues, or punts that a controller has not seen yet. `mendDatagrams` is the first of it.
  */
 import { BATCH } from './batch';
+import { releaseDatagrams } from './conntrack/datagrams';
 import { releaseConnectionLocks } from './conntrack/recover';
 import {
   COPIES_DROPPED,
@@ -45,12 +47,18 @@ import {
   POOL_FRAMES,
   POOL_LARGE_FRAMES,
   POOLS,
-  poolSize,
   releasePool,
 } from './memory/pool';
 import { clear, peek, ringBetween, waiting } from './memory/ring';
 import { beginAgain, self } from './memory/thread';
-import { FRAME_COPY, frameAt, HELD_BY_NOBODY, HELD_BY_THREAD } from './packet/frame';
+import {
+  FRAME_COPY,
+  frameAt,
+  frameNumbers,
+  HELD_BY_NOBODY,
+  HELD_BY_TABLE,
+  HELD_BY_THREAD,
+} from './packet/frame';
 import { queued, transmitQueue, transmitQueueOf } from './port/port';
 import { forgetPunts, puntOf } from './punt';
 
@@ -59,6 +67,7 @@ export function releaseLocks(): u32 {
   let released: u32 = 0;
   if (releaseAfter(changetype<usize>(map) + offsetof<ArenaMap>('classifierLock'), self.number)) released++;
   for (let pool: u32 = 0; pool < POOLS; pool++) if (releasePool(pool, self.number)) released++;
+  if (releaseDatagrams(self.number)) released++;
   return released + releaseConnectionLocks(self.number);
 }
 
@@ -98,11 +107,11 @@ export function reclaimFrames(): u32 {
   for (let from: u32 = 0; from < map.threadCount; from++) {
     for (let to: u32 = 0; to < map.threadCount; to++) keepRing(from, to);
   }
-  const frames = map.frameCount + poolSize(POOL_LARGE_FRAMES);
-  for (let number: u32 = 0; number < frames; number++) {
+  for (let number: u32 = 0; number < frameNumbers(); number++) {
     const frame = frameAt(number);
     const byThread = frame.holder >= HELD_BY_THREAD;
-    if (byThread && <u32>frame.holder != HELD_BY_THREAD + self.number) keepFrame(number);
+    const byOther = byThread && <u32>frame.holder != HELD_BY_THREAD + self.number;
+    if (byOther || frame.holder == HELD_BY_TABLE) keepFrame(number);
     else if (!isFrameKept(number)) frame.holder = HELD_BY_NOBODY;
   }
   return endRenewal(POOL_FRAMES) + endRenewal(POOL_LARGE_FRAMES) - free;
@@ -144,6 +153,7 @@ export function settle(copies: bool): u32 {
     if (thread == self.number) continue;
     missing -= packetsInQueues(thread, copies) + packetsInPunts(thread, copies);
   }
+  missing -= packetsInTable(copies);
   if (<i64>missing <= 0) return 0;
   countDrop(DROP_THREAD_DIED, copies, missing);
   return <u32>missing;
@@ -171,6 +181,15 @@ function packetsInPunts(thread: u32, copies: bool): u64 {
   for (let i: u32 = 0; i < BATCH; i++) {
     const number = puntOf(thread, i);
     if (number != NONE) packets += packetsOf(number, copies);
+  }
+  return packets;
+}
+
+/** Fragments that wait for the rest of their datagrams. */
+function packetsInTable(copies: bool): u64 {
+  let packets: u64 = 0;
+  for (let number: u32 = 0; number < frameNumbers(); number++) {
+    if (frameAt(number).holder == HELD_BY_TABLE) packets += packetsOf(number, copies);
   }
   return packets;
 }

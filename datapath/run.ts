@@ -3,9 +3,11 @@
  * `src/datapath.ts` is the only caller.
  */
 
+export { mendDatagrams } from './conntrack/datagrams';
 export { endEvent, nextEvent, takeLostEvents, watchEvents } from './conntrack/events';
 export { dueMs as sweepDueMs, sweep } from './conntrack/expiry';
 export { passes } from './conntrack/filter';
+export { dropAllFragments, fragmentsDueMs, sweepFragments } from './conntrack/fragment-expiry';
 export { nextLimitedZone } from './conntrack/limited';
 export { flushConnections, listConnections } from './conntrack/list';
 export { reclaimConnections } from './conntrack/recover';

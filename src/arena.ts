@@ -22,11 +22,18 @@ import {
   CUCKOO_BUCKETS,
   CUCKOO_SLOTS,
   CuckooMap,
+  DATAGRAM_FAMILIES,
+  DATAGRAM_STRIDE,
+  DATAGRAM_TABLE_SIZE,
+  DatagramTable,
   EVENT_RING_STRIDE,
+  FAMILY_STRIDE,
   FLOW_COUNTERS_STRIDE,
   FLOW_STRIDE,
+  FRAGMENT_STRIDE,
   FRAME_RECORD,
   FRAME_SIZE,
+  FragmentFamily,
   Frame,
   HASH_SALTS,
   LARGE_FRAME_SIZE,
@@ -102,6 +109,11 @@ export interface Arena {
   regions: readonly Region[];
 }
 
+/** So many fragments may wait at most, as in Open vSwitch. */
+export const MOST_FRAGMENTS = 5000;
+/** Unless something else is said: how many, and of how many bytes by the version of IP. As there, too. */
+export const DEFAULT_FRAGMENTS = { most: 1000, leastBytes: { 4: 1200, 6: 1280 } } as const;
+
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
@@ -153,6 +165,9 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('zoneLimits', ZONES, 4);
   region('timeouts', POLICIES, POLICY_STRIDE);
   region('zonePolicies', ZONES, 1);
+  region('datagramTable', 1, DATAGRAM_TABLE_SIZE);
+  region('datagrams', fragmentLimit(limits), DATAGRAM_STRIDE);
+  region('fragments', frames + largeFrames, FRAGMENT_STRIDE);
   region('queues', queues, QUEUE_SIZE, PAGE);
   region('frames', frames, FRAME_SIZE, PAGE);
   region('largeFrames', largeFrames, LARGE_FRAME_SIZE, PAGE);
@@ -161,6 +176,11 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
 
 function bucketCount(flows: number): number {
   return Math.ceil(flows / BUCKET_FLOWS);
+}
+
+/** How many fragments may wait for the rest of their datagrams: what they are in, others lack. */
+export function fragmentLimit({ connections, frames }: { connections: number; frames: number }): number {
+  return connections && Math.min(MOST_FRAGMENTS, frames >> 4);
 }
 
 /** What threads keep at hand does not count against the limit of connections. */
@@ -202,12 +222,14 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('frameCount', limits.frames);
   set('connectionLimit', limits.connections);
   set('shardStride', shardStride(limits));
+  set('fragmentLimit', fragmentLimit(limits));
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
   fillSalts(arena, u32, hashSeed);
   fillPools(arena, u32);
   fillFrames(arena, u32);
   if (limits.connections > 0) fillConnections(arena, u32);
+  fillDatagrams(arena, u32);
   return arena;
 }
 
@@ -291,4 +313,15 @@ function fillConnections(arena: Arena, u32: Uint32Array): void {
   u32[(queue + MpscQueue.first) >> 2] = MPSC_STUB;
   u32[(queue + MpscQueue.links) >> 2] = regionAddress(arena, 'connections') + CONNECTION_ORIGIN + Origin.next;
   u32[(queue + MpscQueue.stride) >> 2] = CONNECTION_STRIDE;
+}
+
+/** No datagrams; fragments of usual sizes are taken. */
+function fillDatagrams(arena: Arena, u32: Uint32Array): void {
+  const table = regionAddress(arena, 'datagramTable');
+  const { most, leastBytes } = DEFAULT_FRAGMENTS;
+  u32[(table + DatagramTable.most) >> 2] = Math.min(most, fragmentLimit(arena.limits));
+  for (const [family, bytes] of [leastBytes[4], leastBytes[6]].entries()) {
+    const at = table + DATAGRAM_FAMILIES + family * FAMILY_STRIDE;
+    u32[(at + FragmentFamily.leastBytes) >> 2] = bytes;
+  }
 }

@@ -56,6 +56,7 @@ import {
 } from './generated/layout.ts';
 
 export * from './arena.ts';
+export * from './fragments.ts';
 export * from './generated/layout.ts';
 export * from './meters.ts';
 export * from './observe.ts';

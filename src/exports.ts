@@ -59,6 +59,10 @@ export interface Exports {
   reclaimFrames(): number;
   reclaimConnections(): number;
   sweepDueMs(): number;
+  sweepFragments(): number;
+  fragmentsDueMs(): number;
+  dropAllFragments(): number;
+  mendDatagrams(): void;
   settle(copies: boolean): number;
   reset(): void;
   hostPrepare(port: number, cut: boolean): number;

@@ -143,6 +143,24 @@ export type ZoneSetting = (typeof ZONE_SETTINGS)[number];
 export const ZONE_ACTIONS = ['set', 'del'] as const;
 export type ZoneAction = (typeof ZONE_ACTIONS)[number];
 
+/** What became of the fragments that were to be tracked, of one version of IP. */
+export interface FragmentRow {
+  version: 'IPv4' | 'IPv6';
+  /** Whether they are held until their datagram is there; else they are invalid. */
+  tracked: boolean;
+  /** Bytes of a frame that has a fragment which is not the last. */
+  leastBytes: number;
+  accepted: number;
+  completed: number;
+  expired: number;
+  tooSmall: number;
+  overlapping: number;
+  noRoom: number;
+  held: number;
+  /** So many of both may be held at a time. */
+  most: number;
+}
+
 /** What `show` can list, and the rows it lists. */
 export interface Shown {
   ports: PortRow;
@@ -155,6 +173,7 @@ export interface Shown {
   mirrors: MirrorRow;
   limits: LimitRow;
   timeouts: TimeoutRow;
+  fragments: FragmentRow;
 }
 
 export const SHOWN = [
@@ -168,6 +187,7 @@ export const SHOWN = [
   'mirrors',
   'limits',
   'timeouts',
+  'fragments',
 ] as const;
 
 /** What `heddle flows`, `groups` and `meters` can ask for. */

@@ -3,6 +3,7 @@
  * A reader may see a batch half counted; a run that has stopped adds up exactly.
  */
 import { type Arena, regionAddress } from './arena.ts';
+import type { IpVersion } from './fragments.ts';
 import * as layout from './generated/layout.ts';
 import {
   ARENA_MAP,
@@ -27,6 +28,12 @@ import {
   COUNT_CT_TCP_UNCHECKED,
   COUNT_CT_ZONE_FULL,
   COUNT_FORWARDED,
+  COUNT_FRAGMENTS_ACCEPTED,
+  COUNT_FRAGMENTS_COMPLETED,
+  COUNT_FRAGMENTS_EXPIRED,
+  COUNT_FRAGMENTS_NO_ROOM,
+  COUNT_FRAGMENTS_OVERLAPPING,
+  COUNT_FRAGMENTS_TOO_SMALL,
   COUNT_JOINED,
   COUNT_RECEIVED,
   COUNT_SEGMENTED,
@@ -161,6 +168,16 @@ export interface ThreadState {
   stages: { packets: number; ns: number }[];
 }
 
+/** What became of fragments that were to be tracked. */
+export interface FragmentTotals {
+  accepted: number;
+  completed: number;
+  expired: number;
+  tooSmall: number;
+  overlapping: number;
+  noRoom: number;
+}
+
 export interface PortTotals {
   rxPackets: number;
   rxBytes: number;
@@ -214,6 +231,24 @@ export class Observer {
       ...(named as unknown as Totals),
       dropped: byReason(DROPPED),
       copiesDropped: byReason(COPIES_DROPPED),
+    };
+  }
+
+  /** Of one version of IP. */
+  fragments(version: IpVersion): FragmentTotals {
+    const at = regionAddress(this.#arena, 'counters') >> 3;
+    const sum = (which: number) =>
+      this.#threads().reduce(
+        (n, t) => n + Number(this.#u64[at + t * COUNTERS + which + (version === 4 ? 0 : 1)]!),
+        0,
+      );
+    return {
+      accepted: sum(COUNT_FRAGMENTS_ACCEPTED),
+      completed: sum(COUNT_FRAGMENTS_COMPLETED),
+      expired: sum(COUNT_FRAGMENTS_EXPIRED),
+      tooSmall: sum(COUNT_FRAGMENTS_TOO_SMALL),
+      overlapping: sum(COUNT_FRAGMENTS_OVERLAPPING),
+      noRoom: sum(COUNT_FRAGMENTS_NO_ROOM),
     };
   }
 

@@ -1,5 +1,6 @@
 /** Operations that change the frame in hand, or end it. */
 import { DROP_METER, DROP_TOO_LONG } from '../drop';
+import { Key } from '../flow/key';
 import { frameAt } from '../packet/frame';
 import { popMpls, pushMpls } from '../packet/mpls';
 import { setWord } from '../packet/rewrite';
@@ -20,8 +21,8 @@ import {
   OP_SET,
 } from './opcode';
 
-/** Does the operation at `pc` to frame `number`. Where it goes on; 0: the frame was dropped. */
-export function change(number: u32, pc: usize): usize {
+/** Does the operation at `pc` to frame `number`. Where it goes on; 0: the frame is gone. `key` is as for `execute`. */
+export function change(number: u32, pc: usize, key: Key): usize {
   const frame = frameAt(number);
   switch (load<u32>(pc)) {
     case OP_SET:
@@ -42,7 +43,7 @@ export function change(number: u32, pc: usize): usize {
     case OP_CT:
     case OP_CT_LABEL:
     case OP_CT_NAT:
-      return ct(number, pc);
+      return ct(number, pc, key);
     case OP_CT_CLEAR:
       clearCt(number);
       return pc + 4;

@@ -96,7 +96,7 @@ function interpret(number: u32, pc: usize, key: Key): void {
     } else if (kind & CHANGES) {
       if (taker != 0) handCopy(number, taker, takerBytes, key);
       taker = 0;
-      pc = change(number, pc);
+      pc = change(number, pc, key);
       if (pc == 0) return;
     } else if (operation == OP_NEXT) {
       pc = blockAt(load<u32>(pc + 4));

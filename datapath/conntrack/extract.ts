@@ -4,7 +4,7 @@
  * The parser has seen to it that headers and lengths fit the frame (packet/parse.ts). What is looked at here beside the
  * tuple is what a receiver looks at before it believes a packet: the checksums, the transport's unless it is known
  * (packet/transport-checksum.ts); UDP's own length (RFC 768) and that of SCTP's first chunk (RFC 9260 §3.2); that no
- * port is 0. A fragment has no tuple, not even the first, for what it says is not all there.
+ * port is 0. A fragment has no tuple, not even the first, for what it says is not all there: see reassemble.ts.
  *
  * Of ICMP, queries and their answers are connections. An error belongs to the connection whose packet it quotes:
  *

@@ -106,7 +106,7 @@ function isSameAddress(a: usize, b: usize): bool {
 }
 
 /** Gives the packet the addresses that stand at `source` and `destination`. */
-function setAddresses(frame: Frame, source: usize, destination: usize): void {
+export function setAddresses(frame: Frame, source: usize, destination: usize): void {
   if (frame.network == NETWORK_IPV4) {
     setIpv4(frame, offsetof<Key>('nwSrc'), load<u32>(source), ALL);
     setIpv4(frame, offsetof<Key>('nwDst'), load<u32>(destination), ALL);

@@ -53,6 +53,9 @@ export class ArenaMap {
   zoneLimits: usize;
   timeouts: usize;
   zonePolicies: usize;
+  datagramTable: usize;
+  datagrams: usize;
+  fragments: usize;
 
   // How many. Written once, before any thread attaches.
   threadCount: u32;
@@ -63,6 +66,7 @@ export class ArenaMap {
   frameCount: u32;
   connectionLimit: u32; // the highest that the limit of connections can be; there are more records (pool.ts)
   shardStride: u32; // bytes of a shard of the connections' table
+  fragmentLimit: u32; // so many are held at most; there are as many datagrams
 
   classifierLock: u32; // lock.ts
   subtableCount: u32; // written under the lock, read by all with atomic loads

@@ -9,10 +9,10 @@
  * are; the rest are large ones for whole segments of up to 64 KiB. Its bytes never move; headers grow into
  * the headroom.
  *
- * A frame has one holder at a time, who alone reads and writes it and its record: the thread that took it,
- * the ring that carries it, or the kernel queue that it was put on. Whoever takes it from a ring sees what
- * the thread before it wrote, because the ring's index was stored after that (ring.ts). `base` is written
- * once, before any thread attaches.
+ * A frame has one holder at a time, who alone reads and writes it and its record: the thread that took it, the
+ * ring that carries it, the table in which a fragment waits, or the kernel queue that it was put on. Whoever takes
+ * it from a ring sees what the thread before it wrote, because the ring's index was stored after that (ring.ts), or
+ * from the table, because of its lock. `base` is written once, before any thread attaches.
  *
  * `holder` says who that is, for whoever tidies up after a thread that died (reclaim.ts); what a thread has
  * lent to the kernel is still its own there. A thread writes it right after it has got the frame and right before
@@ -26,7 +26,7 @@
  * than SEGMENT_NONE that the frame stands for several of at most segmentSize payload bytes each.
  */
 import { map, NONE } from '../memory/arena';
-import { give, POOL_FRAMES, POOL_LARGE_FRAMES, take } from '../memory/pool';
+import { give, POOL_FRAMES, POOL_LARGE_FRAMES, poolSize, take } from '../memory/pool';
 import { get, put, Ring, ringBetween } from '../memory/ring';
 import { self } from '../memory/thread';
 
@@ -60,6 +60,7 @@ export class Frame {
 
 export const HELD_BY_NOBODY: u16 = 0; // free
 export const HELD_BY_RING: u16 = 1;
+export const HELD_BY_TABLE: u16 = 2; // of datagrams (conntrack/datagrams.ts)
 export const HELD_BY_THREAD: u16 = 0x100; // + number of the thread
 
 export const FRAME_RECORD: u32 = 128;
@@ -97,6 +98,11 @@ export const SEGMENT_UDP: u8 = 5;
 
 export function frameAt(number: u32): Frame {
   return changetype<Frame>(map.frameRecords + <usize>(number * FRAME_RECORD));
+}
+
+/** How many frames there are, large ones included. */
+export function frameNumbers(): u32 {
+  return map.frameCount + poolSize(POOL_LARGE_FRAMES);
 }
 
 /** This thread has got the frame from elsewhere. */
@@ -175,7 +181,8 @@ export function copyHeaders(frame: Frame, from: Frame): void {
 }
 
 /** What tracking told of `from` is told of `frame` as well. */
-function copyTracking(frame: Frame, from: Frame): void {
+export function copyTracking(frame: Frame, from: Frame): void {
+  frame.flags |= FRAME_TRACKED;
   frame.connection = from.connection;
   frame.generation = from.generation;
   memory.copy(changetype<usize>(frame) + 64, changetype<usize>(from) + 64, 64);

@@ -39,7 +39,7 @@ import { updatePseudoHeader } from './transport-checksum';
 const MOST_EXTENSIONS: u32 = 8;
 export const LEAST_EXTENSION: u32 = 8;
 export const IPV6_FRAGMENT_OFFSET: u32 = 0xfff8;
-const MORE_FRAGMENTS: u32 = 1;
+export const IPV6_MORE_FRAGMENTS: u32 = 1;
 
 /** Twenty bits of the first word, as loaded. */
 const LABEL: u32 = 0xffff0f00;
@@ -88,7 +88,7 @@ function parseExtensions(frame: Frame, key: Key, next: u8, room: u32): u32 {
     const length = extensionLength(next, header);
     if (length > room) return DROP_IPV6_EXTENSION_TRUNCATED;
     if (next == PROTO_FRAGMENT) {
-      const fragment = be16(header + 2) & (IPV6_FRAGMENT_OFFSET | MORE_FRAGMENTS);
+      const fragment = be16(header + 2) & (IPV6_FRAGMENT_OFFSET | IPV6_MORE_FRAGMENTS);
       if (fragment != 0) {
         frame.shape |= SHAPE_FRAGMENT;
         key.nwFrag = FRAGMENT_FIRST;

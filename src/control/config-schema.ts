@@ -10,6 +10,7 @@ import { ZONE_MAX } from '../table/zones.ts';
 import { MOST_TIMEOUT_SECONDS, TIMEOUT_NAMES, type Timeouts } from '../timeouts.ts';
 import { MOST_ZONES_WITH_TIMEOUTS } from '../upcall/zone-timeouts.ts';
 import { oneOf, section, text, whole, yesNo } from '../yaml/schema.ts';
+import { fragmentsSection } from './fragments.ts';
 
 function real(least: number, most: number) {
   const error = `a number from ${least} to ${most}`;
@@ -199,6 +200,7 @@ const conntrack = section({
   sequenceChecking: yesNo.default(true),
   defaultLimit: whole(0, LIMIT_MAX).default(0),
   zones: zones.default({}),
+  fragments: fragmentsSection.prefault({}),
 });
 
 /** sockaddr_un has room for 107 bytes of path; while it is made, the socket's has seven more. */

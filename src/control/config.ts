@@ -23,6 +23,7 @@ import {
   threadsOf,
 } from './config-check.ts';
 import { type ConfigFile, configFile, type MirrorConfig, mirrorFile, portFile } from './config-schema.ts';
+import { checkFragments } from './fragments.ts';
 
 /** `threads`: the datapath threads that have its queues, from 1, when the configuration says which. */
 type Settled = { name: string; number: number; queues: number; threads?: number[] };
@@ -173,6 +174,7 @@ function settled(source: Source, parser: FlowParser): Config {
   const problems = [
     ...checkPorts(source, sections, numbers),
     ...checkMirrors(source, sections.mirrors, new Set(numbers.keys())),
+    ...checkFragments(source, sections),
     ...problemsOfPolicy,
     ...checkFlows(source, { ...sections, flows }, numbers, parser),
   ];

@@ -92,7 +92,10 @@ export class Replay {
   /** Replays up to `frames` frames; false when the capture has ended. Throws CaptureError. */
   run(frames: number): boolean {
     for (let i = 0; i < frames; i++) {
-      if (!this.#reader.next()) return false;
+      if (!this.#reader.next()) {
+        this.#handler.close();
+        return false;
+      }
       this.#replay(this.#reader);
     }
     return true;

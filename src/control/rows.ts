@@ -1,6 +1,7 @@
-/** The rows that `heddle show threads` and `heddle show memory` print, from what the threads note. */
+/** The rows that `heddle show threads`, `memory` and `fragments` print, from what the threads note. */
 import {
   type Arena,
+  HeldFragments,
   type Observer,
   POOL_BLOCKS,
   POOL_CONNECTIONS,
@@ -9,7 +10,7 @@ import {
   POOL_LARGE_FRAMES,
   type Region,
 } from '../datapath.ts';
-import type { MemoryRow, StageRow, ThreadRow } from '../model.ts';
+import type { FragmentRow, MemoryRow, StageRow, ThreadRow } from '../model.ts';
 import { touchedBytes } from '../thread/touched.ts';
 import { cyclesPerNs } from './frequency.ts';
 
@@ -52,6 +53,18 @@ export function memoryRows(arena: Arena, observer: Observer): MemoryRow[] {
     recordBytes: region.recordBytes,
     ...useOf(region, observer),
     ...(touched ? { touchedBytes: touched[i]! } : {}),
+  }));
+}
+
+export function fragmentRows(arena: Arena, observer: Observer): FragmentRow[] {
+  const fragments = new HeldFragments(arena);
+  const { most } = fragments;
+  return ([4, 6] as const).map((version) => ({
+    version: `IPv${version}`,
+    ...fragments.settings(version),
+    ...observer.fragments(version),
+    held: fragments.held(version),
+    most,
   }));
 }
 

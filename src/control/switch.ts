@@ -4,7 +4,15 @@
  */
 import { randomInt } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { type Arena, type ArenaLimits, createArena, loadModule, Observer, RING_SLOTS } from '../datapath.ts';
+import {
+  type Arena,
+  type ArenaLimits,
+  createArena,
+  fragmentLimit,
+  loadModule,
+  Observer,
+  RING_SLOTS,
+} from '../datapath.ts';
 import type {
   ConnectionPage,
   FlushPage,
@@ -26,7 +34,7 @@ import { type Config, parseMirror, parsePort } from './config.ts';
 import { connectionEvents, connectionRows } from './connections.ts';
 import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
-import { memoryRows, threadRow } from './rows.ts';
+import { fragmentRows, memoryRows, threadRow } from './rows.ts';
 import { summaryOf } from './summary.ts';
 import { configureTracking } from './tracking.ts';
 
@@ -61,7 +69,7 @@ function hashSeed({ threads }: Config): number {
 
 /**
  * Large frames are for ports with whole segments; each receives into a batch of them at a time. Full queues
- * for the handler, one from each thread, do not take the last: what needs no handler passes.
+ * for the handler, one from each thread, do not take the last, nor do fragments that wait: what needs neither passes.
  */
 export function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLimits {
   return {
@@ -71,7 +79,8 @@ export function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLim
     flows: limits.flows,
     frames: limits.frames,
     connections: limits.connections,
-    largeFrames: Math.max(limits.frames >> 4, 512 * (datapaths + 1)) + RING_SLOTS * datapaths,
+    largeFrames:
+      Math.max(limits.frames >> 4, 512 * (datapaths + 1)) + RING_SLOTS * datapaths + fragmentLimit(limits),
   };
 }
 
@@ -144,6 +153,8 @@ export class Switch implements SwitchControl {
         return this.#counters();
       case 'memory':
         return memoryRows(this.#arena, this.#observer);
+      case 'fragments':
+        return fragmentRows(this.#arena, this.#observer);
       default:
         return (await this.#engine.ask({ command: what })) as unknown[];
     }

@@ -2,10 +2,11 @@
 import { type Arena, Datapath } from '../datapath.ts';
 import { giveTimeouts } from '../upcall/zone-timeouts.ts';
 import type { Config } from './config.ts';
+import { configureFragments } from './fragments.ts';
 
 export function configureTracking(
   arena: Arena,
-  { sequenceChecking, defaultLimit, zones }: Config['conntrack'],
+  { sequenceChecking, defaultLimit, zones, fragments }: Config['conntrack'],
 ): void {
   // In the place of the handler, which will set what changes later.
   const datapath = new Datapath(arena, arena.limits.threads - 1);
@@ -17,4 +18,5 @@ export function configureTracking(
     if (limit !== undefined) exports.setZoneLimit(zone, limit);
     giveTimeouts(datapath, zone, timeoutSeconds);
   }
+  configureFragments(arena, fragments);
 }

@@ -111,6 +111,7 @@ export class Inline implements Engine {
     this.#stopped = true;
     await this.finished;
     while (this.#work(false));
+    this.#handler.close();
     this.#forwarder.close();
   }
 }

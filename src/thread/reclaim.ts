@@ -47,6 +47,7 @@ export function reclaim(arena: Arena, dead: readonly number[], live: readonly nu
 
 function reclaimOne({ arena, thread, exports }: Datapath): Reclaimed {
   const isHandler = thread === arena.limits.threads - 1;
+  exports.mendDatagrams();
   const found = {
     packets: exports.settle(false),
     copies: exports.settle(true),

@@ -91,7 +91,7 @@ function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []):
     round: () => handler.round(datapath.nowMs),
     dueMs: () => handler.dueMs(),
     drain() {},
-    close() {},
+    close: () => handler.close(),
     answer(request) {
       if (request.type !== 'handler') throw new Error('the handler has no ports');
       look(); // it may have slept for long

@@ -121,7 +121,7 @@ export class Handler {
     const creditedMs = this.#megaflows.maintain(this.#generation, this.#ruleset.tables.expiryMs, nowMs);
     if (creditedMs !== undefined) this.#expire(creditedMs);
     this.#reportRemovals();
-    const swept = exports.sweep(SWEEP_STEPS);
+    const swept = exports.sweep(SWEEP_STEPS) + exports.sweepFragments();
     const events = this.#connectionEvents.drain();
     exports.leave();
     exports.reclaim();
@@ -131,7 +131,13 @@ export class Handler {
   /** When `round` has something to do though no packet missed. */
   dueMs(): number {
     const forFlowsMs = this.#megaflows.dueMs(this.#generation, this.#ruleset.tables.expiryMs);
-    return Math.min(forFlowsMs, this.#datapath.exports.sweepDueMs());
+    const { exports } = this.#datapath;
+    return Math.min(forFlowsMs, exports.sweepDueMs(), exports.fragmentsDueMs());
+  }
+
+  /** Nothing more comes in: what waits for more waits in vain. */
+  close(): void {
+    this.#datapath.exports.dropAllFragments();
   }
 
   /** Rules that were not used until `creditedMs` may have expired; their megaflows go at once. */

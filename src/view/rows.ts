@@ -88,6 +88,19 @@ const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
     { head: 'zone', cell: ({ zone }) => String(zone), right: true },
     { head: 'seconds', cell: ({ seconds }) => timeoutsText(seconds) },
   ],
+  fragments: [
+    { head: '', cell: ({ version }) => version },
+    { head: 'tracked', cell: ({ tracked }) => (tracked ? 'yes' : 'no') },
+    { head: 'least bytes', cell: ({ leastBytes }) => count(leastBytes), right: true },
+    { head: 'accepted', cell: ({ accepted }) => count(accepted), right: true },
+    { head: 'completed', cell: ({ completed }) => count(completed), right: true },
+    { head: 'expired', cell: ({ expired }) => count(expired), right: true },
+    { head: 'too small', cell: ({ tooSmall }) => count(tooSmall), right: true },
+    { head: 'overlapping', cell: ({ overlapping }) => count(overlapping), right: true },
+    { head: 'no room', cell: ({ noRoom }) => count(noRoom), right: true },
+    { head: 'held', cell: ({ held }) => count(held), right: true },
+    { head: 'at most', cell: ({ most }) => count(most), right: true },
+  ],
 };
 
 const STAGES: Column<StageRow & { thread: number }>[] = [

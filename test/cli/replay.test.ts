@@ -12,7 +12,9 @@ import {
   type Shown,
   section,
 } from '../capture/build.ts';
+import { cutAll, datagram4 } from '../support/fragments.ts';
 import { arp, STATION_A, STATION_B, tagged, udp } from '../support/frames.ts';
+import { udp as payload } from '../support/packets.ts';
 import { file, folder, heddle, type Outcome } from './child.ts';
 
 const START_MS = 1_700_000_000_000;
@@ -194,6 +196,31 @@ test('time passes as in the capture: a learned address is forgotten during a lon
     shown(0, { ...toA, atMs: 301_000 }),
     shown(2, { ...toA, atMs: 301_000 }),
   ]);
+});
+
+test('a datagram in fragments goes on when all are there; what waits in vain is dropped, at the end too', async () => {
+  const fragments = (id: number) =>
+    cutAll(datagram4({ id }, payload({}, new Uint8Array(2000))), 1480).map((bytes) =>
+      Buffer.from(bytes).toString('hex'),
+    );
+  const [[first, last], [late, tooLate], [alone]] = [1, 2, 3].map(fragments) as [string, string][];
+  const input = [
+    { atMs: 0, hex: last },
+    { atMs: 1000, hex: late },
+    { atMs: 2000, hex: first },
+    { atMs: 16_000, hex: tooLate },
+    { atMs: 17_000, hex: alone },
+  ];
+  const path = capture('fragments.pcapng', ['a'], input);
+  const out = join(folder, 'fragments-out.pcapng');
+  const flows = 'ip,ct_state=-trk,actions=ct(commit,table=1)\ntable=1,ip,ct_state=+new,actions=output:b';
+  const args = ['replay', path, '--config', config('fragments.yaml', flows), '--write', out, '--json'];
+  const summary = JSON.parse(lastLine(await heddle(...args).outcome));
+  assert.deepEqual([summary.packetsForwarded, summary.dropped], [2, { fragment_incomplete: 3 }]);
+  assert.deepEqual(
+    readAll(out).frames,
+    [first, last].map((hex) => shown(1, { atMs: 2000, hex })),
+  );
 });
 
 test('OUT named .pcap has the frames of all ports', async () => {

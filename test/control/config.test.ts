@@ -45,28 +45,39 @@ test('what is not said is decided', () => {
       queues: 64,
       macs: 8192,
     },
-    conntrack: { sequenceChecking: true, defaultLimit: 0, zones: {} },
+    conntrack: {
+      sequenceChecking: true,
+      defaultLimit: 0,
+      zones: {},
+      fragments: {
+        ipv4: { tracked: true, leastBytes: 1200 },
+        ipv6: { tracked: true, leastBytes: 1280 },
+      },
+    },
     flows: 'actions=NORMAL',
     macAgeingSeconds: 300,
   });
 });
 
 test('a zone has the limit and the timeouts that are said, and nothing else', () => {
-  const { conntrack } = parse(`${PORT}
+  const { sequenceChecking, defaultLimit, zones } = parse(`${PORT}
 conntrack:
   sequenceChecking: no
   defaultLimit: 1000
   zones:
     5: { limit: 10, timeoutSeconds: { udpFirst: 1, udpSingle: 2 } }
-    0: {}`);
-  assert.deepEqual(conntrack, {
-    sequenceChecking: false,
-    defaultLimit: 1000,
-    zones: {
-      0: { timeoutSeconds: {} },
-      5: { limit: 10, timeoutSeconds: { udpFirst: 1, udpSingle: 2 } },
+    0: {}`).conntrack;
+  assert.deepEqual(
+    { sequenceChecking, defaultLimit, zones },
+    {
+      sequenceChecking: false,
+      defaultLimit: 1000,
+      zones: {
+        0: { timeoutSeconds: {} },
+        5: { limit: 10, timeoutSeconds: { udpFirst: 1, udpSingle: 2 } },
+      },
     },
-  });
+  );
 });
 
 test('a traffic port talks to all other traffic ports, and its number is its seed', () => {

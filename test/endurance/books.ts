@@ -23,7 +23,8 @@ interface FramesUse {
   all: number;
 }
 
-const SETTLED_MS = 10_000;
+/** Longer than fragments wait for the rest of their datagram. */
+const SETTLED_MS = 20_000;
 
 export async function booksOf(heddle: TestSwitch): Promise<Books> {
   const rows = await heddle.ask({ command: 'show', what: 'counters' });

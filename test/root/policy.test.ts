@@ -80,7 +80,7 @@ for (const { name, skip, offload, run } of [heddle, openVswitch]) {
         await pings(alice, '10.0.0.1');
         await pings(alice, '203.0.113.10');
         await sendsTcp(alice, '203.0.113.10', 1_000_000);
-        await echoesUdp(bob!, '203.0.113.10', [0, 1, 1472]);
+        await echoesUdp(bob!, '203.0.113.10');
         await sendsTcp(visitor!, '203.0.113.1', 1_000_000, 8080);
         await sendsTcp(alice, '203.0.113.1', 1_000_000, 8080);
         await sendsTcp(visitor!, '203.0.113.10', 1000);

@@ -17,7 +17,7 @@ export interface Sent {
 export const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
 
 export class SmallSwitch {
-  readonly rig = new Rig({ flows: 1024, frames: 1024, connections: 4096 });
+  readonly rig = new Rig({ flows: 1024, frames: 1024, largeFrames: 256, connections: 4096 });
   readonly handler: Handler;
   nowMs = 0;
 

@@ -122,6 +122,26 @@ test('a row of each kind can be shown', () => {
     cells(showRows('timeouts', [{ zone: 5, seconds: { udpSingle: 1, icmpReply: 30 } }])),
     '5 | udp_single=1,icmp_reply=30',
   );
+  assert.equal(
+    cells(
+      showRows('fragments', [
+        {
+          version: 'IPv4',
+          tracked: true,
+          leastBytes: 1200,
+          accepted: 30,
+          completed: 20,
+          expired: 4,
+          tooSmall: 3,
+          overlapping: 2,
+          noRoom: 1,
+          held: 6,
+          most: 1000,
+        },
+      ]),
+    ),
+    'IPv4 | yes | 1,200 | 30 | 20 | 4 | 3 | 2 | 1 | 6 | 1,000',
+  );
 });
 
 test('text that would move the cursor does not', () => {
