@@ -248,7 +248,7 @@ function isTolerable(src: Peer, dst: Peer): bool {
 /** Moves on what the sender has sent, and what it lets the other send. */
 function slide(src: Peer, dst: Peer): void {
   src.maxWindow = max<u16>(src.maxWindow, <u16>window);
-  if (!isAtLeast(src.seqLow, end)) src.seqLow = end;
+  if (isAtLeast(end, src.seqLow)) src.seqLow = end;
   const offered = window << srcShift;
   if (isAtLeast(ack + offered, dst.seqHigh)) dst.seqHigh = ack + max<u32>(offered, 1);
 }
