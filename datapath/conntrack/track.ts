@@ -86,7 +86,7 @@ export function track(frame: Frame, request: CtRequest, label: usize, nat: usize
   if (kind == EXTRACT_INVALID) return invalid(frame, zone);
   let handle = find(tuple, before);
   if (kind == EXTRACT_ERROR) {
-    if (handle == NONE || !relate(frame, request, handle, label)) invalid(frame, zone);
+    if (handle == NONE || !relate(frame, request, handle, before, label)) invalid(frame, zone);
     return;
   }
   if (handle != NONE && request.flags & CT_FORCE && (handle & 1) == REPLY) {
@@ -210,16 +210,17 @@ function setMark(connection: Connection, request: CtRequest, label: usize): void
 }
 
 /** An ICMP error about a packet of a connection; false: it has ended, or the error is not from its path. */
-function relate(frame: Frame, request: CtRequest, handle: u32, label: usize): bool {
+function relate(frame: Frame, request: CtRequest, handle: u32, before: u32, label: usize): bool {
   const connection = connectionAt(handle >>> 1);
   const direction = handle & 1;
   hold(connection);
   const isTranslated = (connection.flags & (CONNECTION_SNAT | CONNECTION_DNAT)) != 0;
   const isRelated = isLive(connection.generation) && (isTranslated || !ownSegment().isMisdirected);
   if (isRelated) {
-    let state = CT_RELATED | (direction == REPLY ? CT_REPLY : 0);
+    let state = CT_RELATED | (direction == REPLY ? CT_REPLY : 0) | (before & (CT_SNAT | CT_DNAT));
     if (request.flags & CT_COMMIT) setMark(connection, request, label);
-    if (request.flags & CT_NAT) state |= translateError(frame, connection, direction);
+    if (request.flags & CT_NAT && !(state & (CT_SNAT | CT_DNAT)))
+      state |= translateError(frame, connection, direction);
     noteConnection(frame, state | CT_TRACKED, connection);
   }
   return isRelated;
