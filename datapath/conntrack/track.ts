@@ -91,7 +91,7 @@ export function track(frame: Frame, request: CtRequest, label: usize, nat: usize
   }
   if (handle != NONE && request.flags & CT_FORCE && (handle & 1) == REPLY) {
     end(handle, REMOVED_FORCED);
-    handle = NONE;
+    handle = find(tuple, 0); // as it was translated it may be another's
   }
   while (true) {
     if (handle == NONE) handle = meet(frame, request, tuple, label, nat);
