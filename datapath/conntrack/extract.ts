@@ -79,8 +79,10 @@ function readName(frame: Frame, zone: u16, tuple: Tuple, end: usize): u32 {
   if (isIcmp(frame.transport) && isError(frame.transport, load<u8>(l4))) {
     return readQuoted(frame, tuple, l4 + ICMP_HEADER, end) ? EXTRACT_ERROR : EXTRACT_INVALID;
   }
-  if (frame.transport != tuple.proto && hasHeader(tuple.proto)) return EXTRACT_INVALID; // the parser did not find it whole
-  return readTransport(tuple, l4, end) ? EXTRACT_OK : EXTRACT_INVALID;
+  const isWhole = frame.transport == tuple.proto || !hasHeader(tuple.proto); // else the parser found it cut short
+  if (isWhole && readTransport(tuple, l4, end)) return EXTRACT_OK;
+  tuple.l3 = 0; // the next packet like this has no tuple either
+  return EXTRACT_INVALID;
 }
 
 /** Whether the parser reads a header of this protocol. */
