@@ -36,7 +36,7 @@ import {
 } from './connection';
 import { reserve } from './create';
 import { lookUp } from './table';
-import { hashTuple, Tuple } from './tuple';
+import { hashTuple, isSameTuple, Tuple } from './tuple';
 
 /**
  * What an action asks for: ten words, as they stand among those of a program.
@@ -210,11 +210,13 @@ function put(connection: Connection, candidate: u64): void {
   store<u16>(portPlace, bswap<u16>(<u16>(firstPort + <u32>((pickedPort + candidate) % ports))));
 }
 
-/** Takes the reply tuple for the connection, if nobody has it. */
+/** Takes the reply tuple for the connection, if nobody has it: nor its own packets, of a host that talks to itself. */
 function claim(connection: Connection): bool {
+  const original = tupleOf(connection, ORIGINAL);
   const reply = tupleOf(connection, REPLY);
-  const translated = translationOf(tupleOf(connection, ORIGINAL), reply);
+  const translated = translationOf(original, reply);
   if (translated == 0) return lookUp(reply, hashTuple(reply)) == NONE;
+  if (isSameTuple(original, reply)) return false;
   if (!reserve(connectionNumber(connection))) return false;
   connection.flags |= translated | CONNECTION_REVERSED;
   return true;
