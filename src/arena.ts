@@ -188,9 +188,13 @@ function connectionRecords({ threads, connections }: ArenaLimits): number {
   return connections && connections + POOL_CACHE * threads;
 }
 
-/** Three quarters of a shard's slots are used when there are as many connections as may be, with two entries each. */
+/**
+ * Three quarters of a shard's slots are used when there are as many connections as may be, with two entries each. They
+ * are spread by chance: so there is room for six standard deviations more.
+ */
 function shardStride({ connections }: ArenaLimits): number {
-  const buckets = (2 * connections) / SHARDS / CUCKOO_SLOTS / 0.75;
+  const entries = (2 * connections) / SHARDS;
+  const buckets = (entries + 6 * Math.sqrt(entries)) / CUCKOO_SLOTS / 0.75;
   return SHARD_MAP + CUCKOO_BUCKETS + CUCKOO_BUCKET * 2 ** Math.max(1, Math.ceil(Math.log2(buckets)));
 }
 
