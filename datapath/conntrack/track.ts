@@ -80,7 +80,7 @@ export class CtRequest {
  */
 export function track(frame: Frame, request: CtRequest, label: usize, nat: usize): void {
   const zone = <u16>request.zone;
-  const before = stateIn(frame, zone);
+  let before = stateIn(frame, zone);
   const tuple = changetype<Tuple>(batch() + BATCH_TUPLE);
   const kind = extract(frame, zone, tuple);
   if (kind == EXTRACT_INVALID) return invalid(frame, zone);
@@ -91,7 +91,8 @@ export function track(frame: Frame, request: CtRequest, label: usize, nat: usize
   }
   if (handle != NONE && request.flags & CT_FORCE && (handle & 1) == REPLY) {
     end(handle, REMOVED_FORCED);
-    handle = find(tuple, 0); // as it was translated it may be another's
+    before = 0; // as it is now, perhaps translated, it may be another's
+    handle = find(tuple, before);
   }
   while (true) {
     if (handle == NONE) handle = meet(frame, request, tuple, label, nat);
