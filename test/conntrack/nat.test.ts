@@ -145,7 +145,7 @@ for (const [name, protocol, v6] of [
 
 /** The address `n` behind one. */
 function next(written: string, n: number): string {
-  const bytes = address(written);
+  const bytes = address(written).slice();
   for (let at = bytes.length - 1, carry = n; carry > 0; at--, carry >>= 8) {
     carry += bytes[at]!;
     bytes[at] = carry;

@@ -51,6 +51,9 @@ interface StructureExports {
 
   // Connections
   extract(frame: number, zone: number, tuple: number): number;
+  track(frame: number, request: number, label: number, nat: number): void;
+  forgetTracking(frame: number): void;
+  letGo(): void;
   reverseTuple(to: number, from: number): void;
   ownSegment(): number;
   beginConnection(connection: number, segment: number): number;

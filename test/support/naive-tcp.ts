@@ -36,7 +36,8 @@ const SLACK = 65535 + 1500;
 
 const fresh = (): TcpEnd => ({ seqLow: 0, seqHigh: 0, maxWindow: 0, scale: undefined, state: 'closed' });
 
-const hasBadFlags = (flags: number): boolean => {
+/** Flags that no stack sends. */
+export const hasBadFlags = (flags: number): boolean => {
   if (flags & SYN && flags & (RST | FIN)) return true;
   if (!(flags & (SYN | ACK | RST))) return true;
   return !(flags & ACK) && (flags & (FIN | PSH | URG)) !== 0;
@@ -45,6 +46,8 @@ const hasBadFlags = (flags: number): boolean => {
 export class NaiveTcp {
   ends: [TcpEnd, TcpEnd] = [fresh(), fresh()];
   timeout = '';
+  /** The last segment does not fit, and was let pass since nobody wanted it checked. */
+  wasLetPass = false;
 
   /** Begins anew with a first packet, if that may begin a connection. */
   begin({ flags, seq, length, window, scale }: TcpSegment): boolean {
@@ -69,6 +72,7 @@ export class NaiveTcp {
 
   packet(direction: 0 | 1, segment: TcpSegment, checked = true): Verdict {
     const { flags, length } = segment;
+    this.wasLetPass = false;
     const has = (flag: number) => (flags & flag) !== 0;
     if (hasBadFlags(flags)) return 'invalid';
     const src = this.ends[direction];
@@ -137,6 +141,7 @@ export class NaiveTcp {
       dst.seqHigh = (ack + Math.max(1, window * srcFactor)) >>> 0;
     if (has(FIN) && rank(src.state) < rank('closing')) src.state = 'closing';
     const accepted = fits || !checked;
+    this.wasLetPass = accepted && !fits;
     if (accepted && has(ACK)) {
       if (dst.state === 'syn sent') dst.state = 'established';
       else if (dst.state === 'closing') dst.state = 'fin wait 2';
