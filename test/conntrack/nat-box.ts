@@ -42,7 +42,7 @@ const TIMEOUTS = {
  * that, what flows of table 1 with a priority above 10 let in.
  */
 export const shared = (nat = 'src=192.0.2.1', more = ''): string => `
-  ip,actions=ct(nat,table=1)
+  priority=10,ip,actions=ct(nat,table=1)
   table=1,priority=30,ct_state=+inv+trk,actions=drop
   ${more}
   table=1,priority=10,in_port=1,ip,ct_state=+new+trk,actions=ct(commit,nat(${nat}),table=2)
