@@ -128,6 +128,14 @@ test('REQ-5: timeout of at least 2 minutes, by configuration', () => {
   assert.deepEqual(lasts(box, 120), { asked: false, answered: false });
 });
 
+test('REQ-5a: … less for well-known ports (may), not met', () => {
+  const box = new NatBox();
+  const servers = [53, 123, 5060].map((port) => `198.51.100.1:${port}`);
+  for (const server of servers) assert.notEqual(outside(box, CLIENT, server), '');
+  box.advance(59.9);
+  for (const server of servers) assert.notEqual(box.outside(datagram(server, MAPPED)), '');
+});
+
 test('REQ-5b: … that one can set (may), met', () => {
   const box = new NatBox();
   box.setTimeouts({ udp_first: 5, udp_multiple: 7200 });
