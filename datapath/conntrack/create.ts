@@ -102,8 +102,11 @@ export function publish(number: u32): u32 {
   const hash = hashTuple(original);
   const isReversed = (connection.flags & CONNECTION_REVERSED) != 0;
   const other = tupleOf(connection, isReversed ? ORIGINAL : REPLY); // what else it owns under this hash, if anything
-  const owner = lockUnlessTaken(original, other, hash);
-  if (owner != NONE) return isFor(owner, original) ? owner : TUPLE_TAKEN;
+  for (let owner = lockUnlessTaken(original, other, hash); owner != NONE; ) {
+    if (isFor(owner, original)) return owner;
+    if (has(owner, original) || has(owner, other)) return TUPLE_TAKEN;
+    owner = lockUnlessTaken(original, other, hash); // that one has just ended
+  }
   const hasRoom = enterUnder(hash, number);
   if (hasRoom) atomic.store<u32>(generationAt(connection), generationOf(connection) | 3);
   unlockShard(hash);
@@ -148,4 +151,11 @@ function lockUnlessTaken(tuple: Tuple, other: Tuple, hash: u32): u32 {
 function isFor(owner: u32, tuple: Tuple): bool {
   const connection = connectionAt(owner >>> 1);
   return isLive(generationOf(connection)) && isSameTuple(tuple, tupleOf(connection, owner & 1));
+}
+
+/** The same, or it is reserved. */
+function has(owner: u32, tuple: Tuple): bool {
+  const connection = connectionAt(owner >>> 1);
+  const generation = generationOf(connection);
+  return (isLive(generation) || isReserved(generation)) && isSameTuple(tuple, tupleOf(connection, owner & 1));
 }
