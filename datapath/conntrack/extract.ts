@@ -119,10 +119,11 @@ function isChunkGood(sctp: usize, room: u32): bool {
 /** Puts into `tuple`, which is the error's own, the reverse of that of the packet quoted at `ip`. */
 function readQuoted(frame: Frame, tuple: Tuple, ip: usize, end: usize): bool {
   const inner = changetype<Tuple>(batch() + BATCH_INNER);
+  const segment = ownSegment();
+  segment.isRouted = false;
   inner.zone = tuple.zone;
   const l4 = readNetwork(inner, tuple.l3, ip, end);
   if (l4 == 0 || !readTransport(inner, l4, end)) return false;
-  const segment = ownSegment();
   segment.innerL3 = <u16>(ip - frame.data);
   segment.innerL4 = <u16>(l4 - frame.data);
   segment.isMisdirected = inner.srcLow != tuple.dstLow || inner.srcHigh != tuple.dstHigh;

@@ -11,11 +11,19 @@ import {
   PROTO_FRAGMENT,
   PROTO_ICMP,
   PROTO_ICMPV6,
+  PROTO_ROUTING,
   PROTO_SCTP,
   PROTO_TCP,
   PROTO_UDP,
 } from '../packet/headers';
-import { extensionLength, IPV6_FRAGMENT_OFFSET, isExtension, LEAST_EXTENSION } from '../packet/ipv6';
+import {
+  extensionLength,
+  IPV6_FRAGMENT_OFFSET,
+  isExtension,
+  LEAST_EXTENSION,
+  MOST_EXTENSIONS,
+} from '../packet/ipv6';
+import { ownSegment } from './segment';
 import { setName, Tuple } from './tuple';
 
 /** What names a connection stands in the first bytes of the transport, and an error quotes so many (RFC 792). */
@@ -28,7 +36,7 @@ const ECHO_REPLY_V6: u8 = 129;
 
 /**
  * Reads addresses and protocol of the IP header at `ip`. Returns where what it carries begins, or 0: there is no whole
- * header of this kind, or the packet is a later fragment.
+ * header of this kind, or the packet is a later fragment. Notes in the segment that it is routed, if so.
  */
 export function readNetwork(tuple: Tuple, network: u8, ip: usize, end: usize): usize {
   tuple.l3 = network;
@@ -55,8 +63,9 @@ function readIpv6(tuple: Tuple, ip: usize, end: usize): usize {
   v128.store(addresses, v128.load(ip, 24), 16);
   let next = load<u8>(ip, 6);
   let at = ip + IPV6_HEADER;
-  while (isExtension(next)) {
-    if (at + LEAST_EXTENSION > end) return 0;
+  for (let i: u32 = 0; isExtension(next); i++) {
+    if (i == MOST_EXTENSIONS || at + LEAST_EXTENSION > end) return 0;
+    if (next == PROTO_ROUTING && load<u8>(at, 3) != 0) ownSegment().isRouted = true;
     if (next == PROTO_FRAGMENT && be16(at + 2) & IPV6_FRAGMENT_OFFSET) return 0;
     const length = extensionLength(next, at);
     next = load<u8>(at);

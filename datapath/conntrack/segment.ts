@@ -20,6 +20,7 @@ export class Segment {
   // ICMP errors: the packet that is quoted in them.
   innerL3: u16; // offset of its IP header from the frame's data
   innerL4: u16; // … of what it carries: eight bytes are there at least, if its protocol is one with ports
+  isRouted: bool; // … over IPv6 it has segments left to go, so its checksum covers another destination
   isMisdirected: bool; // the error goes to another address than the quoted packet came from
 }
 

@@ -21,15 +21,7 @@ import { Key } from '../flow/key';
 import { fold, sum } from '../packet/checksum';
 import { Frame, NETWORK_IPV4, SHAPE_ROUTED } from '../packet/frame';
 import {
-  be16,
   ICMP_HEADER,
-  IPV4_FRAGMENT_OFFSET,
-  IPV4_HEADER,
-  IPV6_HEADER,
-  PROTO_FRAGMENT,
-  PROTO_ICMP,
-  PROTO_ICMPV6,
-  PROTO_ROUTING,
   PROTO_SCTP,
   PROTO_TCP,
   PROTO_UDP,
@@ -38,17 +30,17 @@ import {
   UDP_HEADER,
 } from '../packet/headers';
 import { setIpv4 } from '../packet/ipv4';
-import { extensionLength, IPV6_FRAGMENT_OFFSET, isExtension, setIpv6 } from '../packet/ipv6';
+import { setIpv6 } from '../packet/ipv6';
 import { setPorts } from '../packet/transport';
 import { setCovered, transportLength, updateCovered } from '../packet/transport-checksum';
 import { CONNECTION_DNAT, CONNECTION_SNAT, Connection, ORIGINAL, tupleOf } from './connection';
+import { ownSegment, Segment } from './segment';
 import { CT_DNAT, CT_SNAT } from './state';
 import { isIcmp, Tuple } from './tuple';
 
 const ALL: u32 = 0xffffffff;
 
 const ICMP_ID: usize = 4; // behind type, code and checksum (RFC 792; RFC 4443 §4.1)
-const PORTS: u32 = 4;
 const TCP_TO_CHECKSUM: u32 = 18; // RFC 9293 §3.1
 
 /** Translates a packet of `direction`, whose headers have been read. What was translated, as ct_state says it. */
@@ -61,7 +53,7 @@ export function translate(frame: Frame, connection: Connection, direction: u32):
   return state;
 }
 
-/** The same for an ICMP error that goes in `direction`, about a packet of the other. */
+/** The same for an ICMP error that goes in `direction`, about a packet of the other; `extract` has just read both. */
 export function translateError(frame: Frame, connection: Connection, direction: u32): u32 {
   const state = stateOf(connection, direction);
   if (state == 0) return 0;
@@ -125,77 +117,44 @@ function setEnds(frame: Frame, ports: u32, id: u16): void {
 }
 
 /**
- * Makes the packet inside the error what `sent` says. While it is rewritten, the frame's record tells of it and
- * not of the error; to the error's checksum it is then so many bytes whose sum has changed.
+ * Makes the packet inside the error, which has been read into the thread's segment, what `sent` says. While it is
+ * rewritten, the frame's record tells of it and not of the error; to the error's checksum it is then so many bytes
+ * whose sum has changed.
  */
 function translateInside(frame: Frame, sent: Tuple): void {
-  const start = <u32>frame.l4 + ICMP_HEADER;
+  const segment = ownSegment();
+  const start = <u32>segment.innerL3;
   const end = <u32>frame.l4 + transportLength(frame);
-  if (end < start) return;
   const before = fold(sum(frame.data + start, end - start));
   const outside = load<u64>(changetype<usize>(frame), offsetof<Frame>('l3'));
   const length = frame.length;
   frame.length = ALL; // its CRC covers also what was cut off, as long as its own header says it was
-  if (lookInside(frame, start, end)) {
-    setAddresses(frame, sourceOf(sent), destinationOf(sent));
-    if (frame.transport != 0) setEnds(frame, portsOf(sent), sent.tpSrc);
-    else if (frame.l4 != 0) setBytes(frame.data + frame.l4, portsOf(sent), ALL);
-  }
+  lookInside(frame, segment, sent.proto, end);
+  setAddresses(frame, sourceOf(sent), destinationOf(sent));
+  if (frame.transport != 0) setEnds(frame, portsOf(sent), sent.tpSrc);
+  else if (frame.l4 != 0) setBytes(frame.data + frame.l4, portsOf(sent), ALL);
   frame.length = length;
   store<u64>(changetype<usize>(frame), outside, offsetof<Frame>('l3'));
   updateCovered(frame, before, fold(sum(frame.data + start, end - start)));
 }
 
 /**
- * Makes the frame's record tell of the packet from `start` to `end`: `l4` if it has its ports, and `transport`
- * if it has the checksum over them too. False: not even the network header is there.
+ * Makes the frame's record tell of the packet inside, which goes up to `end`: `l4` if it has ports or an identifier,
+ * and `transport` if it has the checksum over them too.
  */
-function lookInside(frame: Frame, start: u32, end: u32): bool {
-  const isIpv4 = frame.network == NETWORK_IPV4;
-  if (start + (isIpv4 ? IPV4_HEADER : IPV6_HEADER) > end) return false;
-  frame.l3 = <u16>start;
-  frame.l4 = 0;
-  frame.transport = 0;
-  frame.shape = 0;
-  if (isIpv4) lookInsideIpv4(frame, start, end);
-  else lookInsideIpv6(frame, start, end);
-  return true;
-}
-
-function lookInsideIpv4(frame: Frame, start: u32, end: u32): void {
-  const ip = frame.data + start;
-  if (be16(ip + 6) & IPV4_FRAGMENT_OFFSET) return;
-  noteTransport(frame, load<u8>(ip, 9), PROTO_ICMP, start + ((<u32>load<u8>(ip) & 15) << 2), end);
-}
-
-/** Steps over extension headers as parseIpv6 does (ipv6.ts). */
-function lookInsideIpv6(frame: Frame, start: u32, end: u32): void {
-  let next = load<u8>(frame.data + start, 6);
-  let at = start + IPV6_HEADER;
-  while (isExtension(next)) {
-    if (at + 8 > end) return;
-    const header = frame.data + at;
-    if (next == PROTO_FRAGMENT && be16(header + 2) & IPV6_FRAGMENT_OFFSET) return;
-    if (next == PROTO_ROUTING && load<u8>(header, 3) != 0) frame.shape = SHAPE_ROUTED;
-    at += extensionLength(next, header);
-    next = load<u8>(header);
-  }
-  noteTransport(frame, next, PROTO_ICMPV6, at, end);
-}
-
-function noteTransport(frame: Frame, protocol: u8, icmp: u8, at: u32, end: u32): void {
-  const toChecksum = bytesToChecksum(protocol, icmp);
-  if (toChecksum == 0 || at + PORTS > end) return;
-  const hasChecksum = at + toChecksum <= end;
-  if (protocol == icmp && !hasChecksum) return;
-  frame.l4 = <u16>at;
-  if (hasChecksum) frame.transport = protocol;
+function lookInside(frame: Frame, segment: Segment, protocol: u8, end: u32): void {
+  const toChecksum = bytesToChecksum(protocol);
+  const hasChecksum = segment.innerL4 + toChecksum <= end;
+  frame.l3 = segment.innerL3;
+  frame.l4 = toChecksum == 0 ? 0 : segment.innerL4;
+  frame.transport = toChecksum != 0 && hasChecksum ? protocol : 0;
+  frame.shape = segment.isRouted ? SHAPE_ROUTED : 0;
 }
 
 /** Bytes of the header up to the end of its ports or identifier and its checksum; 0: it has none. */
-function bytesToChecksum(protocol: u8, icmp: u8): u32 {
+function bytesToChecksum(protocol: u8): u32 {
   if (protocol == PROTO_TCP) return TCP_TO_CHECKSUM;
   if (protocol == PROTO_UDP) return UDP_HEADER;
   if (protocol == PROTO_SCTP) return SCTP_HEADER;
-  return protocol == icmp ? ICMP_HEADER : 0;
+  return isIcmp(protocol) ? ICMP_HEADER : 0;
 }

@@ -36,7 +36,7 @@ import { parseTransport, setPorts } from './transport';
 import { updatePseudoHeader } from './transport-checksum';
 
 /** §4.1 has an order for six, each once but for one that comes twice. */
-const MOST_EXTENSIONS: u32 = 8;
+export const MOST_EXTENSIONS: u32 = 8;
 export const LEAST_EXTENSION: u32 = 8;
 export const IPV6_FRAGMENT_OFFSET: u32 = 0xfff8;
 export const IPV6_MORE_FRAGMENTS: u32 = 1;

@@ -1,7 +1,17 @@
 /** Translating packets: against packets built with the other addresses and ports, every checksum from scratch. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CONNECTION_DNAT, CONNECTION_SNAT, FRAME_HEADROOM, FRAME_SIZE, Frame } from '../../src/datapath.ts';
+import {
+  CHECKSUM_GOOD,
+  CONNECTION_DNAT,
+  CONNECTION_SNAT,
+  EXTRACT_ERROR,
+  FRAME_HEADROOM,
+  FRAME_SIZE,
+  Frame,
+  regionAddress,
+  Tuple,
+} from '../../src/datapath.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
 import { type Checksum, checksumPlace, endOf, fixChecksums, naiveSet } from '../support/naive-rewrite.ts';
 import { type Ends, reverse, setFlags, writeTuple } from '../support/nat.ts';
@@ -55,6 +65,12 @@ function connect(before: Ends, after: Ends, protocol: number, flags = BOTH): voi
   setFlags(datapath, connection, flags);
 }
 
+/** Of what an error quotes; anywhere that nobody else uses. */
+const tupleAt = regionAddress(rig.arena, 'queues');
+
+/** Whether it is an error that quotes a packet of a connection, which is then known. Others are left alone. */
+const isQuoting = (frame: number): boolean => exports.extract(frame, 7, tupleAt) === EXTRACT_ERROR;
+
 type Translation = typeof exports.translate;
 
 /** What becomes of a packet, and the bits of ct_state. */
@@ -67,8 +83,9 @@ function through(
   const frame = rig.frame(packet);
   assert.equal(exports.parse(frame, rig.keyAddress()), -1);
   if (partial) rig.setPartial(frame, partial.l4, checksumPlace(partial.transport));
+  const isLeftAlone = translate === exports.translateError && !isQuoting(frame);
   const before = rig.read(frame);
-  const state = translate(frame, connection, direction);
+  const state = isLeftAlone ? 0 : translate(frame, connection, direction);
   const { bytes, ...known } = rig.read(frame);
   assert.deepEqual({ ...known, bytes: packet }, before, 'what is known of the frame');
   rig.give(frame);
@@ -87,8 +104,8 @@ function randomEnds(random: Random, v6: boolean, same: Ends): Ends {
   return {
     src: chance(random, 0.3) ? same.src : other(random),
     dst: chance(random, 0.3) ? same.dst : other(random),
-    srcPort: chance(random, 0.3) ? same.srcPort : random.below(65536),
-    dstPort: chance(random, 0.3) ? same.dstPort : random.below(65536),
+    srcPort: chance(random, 0.3) ? same.srcPort : 1 + random.below(65535),
+    dstPort: chance(random, 0.3) ? same.dstPort : 1 + random.below(65535),
   };
 }
 
@@ -339,8 +356,8 @@ test(
       const ends = (): Ends => ({
         src: (v6 ? randomIpv6 : randomIpv4)(random),
         dst: (v6 ? randomIpv6 : randomIpv4)(random),
-        srcPort: random.below(65536),
-        dstPort: random.below(65536),
+        srcPort: 1 + random.below(65535),
+        dstPort: 1 + random.below(65535),
       });
       const [own, seen] = [ends(), ends()];
       const about = inside(kind, seen);
@@ -366,14 +383,20 @@ test(
       dstPort: word(random),
     });
     const ends6 = (): Ends => ({ ...ends(), src: randomIpv6(random), dst: randomIpv6(random) });
+    let quoting = 0;
     for (let i = 0; i < 4000; i++) {
       const v6 = chance(random, 0.5);
       const about = mutated(random, inside(randomKind(random, v6), v6 ? ends6() : ends()));
       const packet = error(v6, v6 ? 'fd00::1' : '10.0.0.1', v6 ? 'fd00::2' : '10.0.0.2', about, about.length);
       const padded = concat(packet, randomBytes(random, 8));
-      connect(v6 ? ends6() : ends(), v6 ? ends6() : ends(), TCP);
       const frame = rig.frame(padded);
       assert.equal(exports.parse(frame, rig.keyAddress()), -1);
+      if (!isQuoting(frame)) {
+        rig.give(frame);
+        continue;
+      }
+      connect(v6 ? ends6() : ends(), v6 ? ends6() : ends(), datapath.u8[tupleAt + Tuple.proto]!);
+      quoting++;
       const data = datapath.u32[(frame + Frame.data) >> 2]!;
       const around = () => [
         hex(datapath.u8.slice(data - FRAME_HEADROOM, data + parse(packet).l3)),
@@ -384,10 +407,11 @@ test(
       assert.deepEqual(around(), before);
       rig.give(frame);
     }
+    assert.ok(quoting > 500, `${quoting} quoted a packet`);
   }),
 );
 
-test('an error that is itself damaged stays so', () => {
+test('an error that is itself damaged stays so, if its port says that it is good', () => {
   const own = { src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2 };
   const seen = { src: '10.0.9.1', dst: '10.0.0.2', srcPort: 3, dstPort: 2 };
   const about = ipv4({ src: seen.src, dst: seen.dst }, udp({ src: 3, dst: 2 })).bytes;
@@ -396,7 +420,13 @@ test('an error that is itself damaged stays so', () => {
     ipv4({ src: '10.0.0.7', dst: seen.src }, icmp({ type: 3, checksum: 0x1234 }, about)),
   );
   connect(own, seen, UDP);
-  const [bytes] = through(exports.translateError, packet, REPLY);
+  const frame = rig.frame(packet);
+  assert.equal(exports.parse(frame, rig.keyAddress()), -1);
+  datapath.u8[frame + Frame.checksum] = CHECKSUM_GOOD;
+  assert.ok(isQuoting(frame));
+  exports.translateError(frame, connection, REPLY);
+  const { bytes } = rig.read(frame);
   const { l3, l4 } = parse(bytes);
   assert.notEqual(checksumOf(bytes.subarray(l4, endOf(bytes, l3))), 0);
+  rig.give(frame);
 });
