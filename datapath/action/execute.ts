@@ -1,7 +1,8 @@
 /**
  * Runs a flow's program on a frame. What takes the frame (an output, the controller, another round, a program
  * inside) gets the frame itself when nothing comes after it, and a copy when something does; so one output, the
- * usual case, copies nothing.
+ * usual case, copies nothing. A drop comes after them too: they get copies, and the frame that fate, unless
+ * something behind takes it.
  */
 import { DROP_FLOW } from '../drop';
 import { blockAt } from '../flow/flow';
@@ -100,9 +101,13 @@ function interpret(number: u32, pc: usize, key: Key): void {
       if (pc == 0) return;
     } else if (operation == OP_NEXT) {
       pc = blockAt(load<u32>(pc + 4));
+    } else if (operation == OP_DROP) {
+      if (taker != 0) handCopy(number, taker, takerBytes, key);
+      taker = 0;
+      reason = load<u32>(pc + 4);
+      pc += 8;
     } else {
-      if (operation == OP_DROP) reason = load<u32>(pc + 4);
-      else if (operation == OP_TRUNCATE) bytes = load<u32>(pc + 4);
+      if (operation == OP_TRUNCATE) bytes = load<u32>(pc + 4);
       else tally(load<u32>(pc + 4), frameAt(number));
       pc += 8;
     }

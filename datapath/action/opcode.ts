@@ -7,7 +7,7 @@
  *     OP_SET          offset, value, mask      key bytes offset..offset+3 (a multiple of 4), as in memory
  *     OP_PUSH_VLAN    tpid << 16 | tci         host order
  *     OP_POP_VLAN
- *     OP_DROP         reason                   a fate for packets that nothing takes
+ *     OP_DROP         reason                   a fate for the packet, unless something behind takes it
  *     OP_PUSH_MPLS    ethertype, entry         host order; the entry with its bottom-of-stack bit
  *     OP_POP_MPLS     ethertype                host order; what the frame is afterwards
  *     OP_TRUNCATE     bytes                    the next OP_OUTPUT or OP_CONTROLLER sends at most so many

@@ -15,6 +15,7 @@
  *     10 commit      the connection is allowed: tracked from here on, with its translation
  *     11 output      to the port, or to all of the zone
  *     12 questions   the router asks for the neighbours that it must know
+ *     13 denied      what a rule denies and logs: a controller is shown it, and it is dropped
  *
  * Rules see addresses as the hosts inside have them: a forward puts the real destination into the packet before
  * the rules look (table 3), and takes it back out for ct() to translate once they have allowed it (table 10).
@@ -36,6 +37,7 @@ export const TABLE = {
   commit: 10,
   output: 11,
   questions: 12,
+  denied: 13,
 } as const;
 
 /** What is known of a packet on its way, all zero when it comes in. */

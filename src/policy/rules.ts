@@ -35,6 +35,7 @@ export function ruleFlows(plan: Plan): string[] {
       flow('rules', { priority: 1, match: [`${FORWARD}=${number}`], actions: [resubmit('commit')] }),
     ),
     flow('rules', { priority: 0, actions: policy.default === 'allow' ? [resubmit('commit')] : [] }),
+    flow('denied', { priority: 0 }),
   ];
 }
 
@@ -55,7 +56,7 @@ function flowsOf(
     return zone ? [`${register}=${zone.number}`] : [];
   });
   const log = rule.log ? [`controller(max_len=${LOGGED_BYTES})`] : [];
-  const actions = [...log, ...(rule.allow === undefined ? [] : [resubmit('commit')])];
+  const actions = [...log, ...verdictOf(rule)];
   const of = { cookie: number, priority: HIGHEST - number };
   return variants(rule, policy.sets).flatMap(({ protocol, parts }) => {
     const clauses = parts.filter((part) => part.length > 1);
@@ -78,6 +79,11 @@ function flowsOf(
       flow('rules', { ...of, match: [`conj_id=${id}`, ...match], actions }),
     ];
   });
+}
+
+function verdictOf({ allow, log }: RuleSection): string[] {
+  if (allow !== undefined) return [resubmit('commit')];
+  return log ? [resubmit('denied')] : [];
 }
 
 /** A protocol as a match begins with it, and each part of the match that may have one of several values. */

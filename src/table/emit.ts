@@ -92,6 +92,8 @@ export class Emitter {
   /** How many operations changed the packet or may have ended it. */
   #changes = 0;
   #takers = 0;
+  /** How many of these were controllers. */
+  #controllers = 0;
   #nesting = 0;
   #words = 0;
 
@@ -122,6 +124,7 @@ export class Emitter {
     this.#commit();
     this.#commitTracking();
     this.#take(OP_CONTROLLER, punt);
+    this.#controllers++;
   }
 
   recirculate(recirculation: number): void {
@@ -170,7 +173,7 @@ export class Emitter {
     this.#changes++;
   }
 
-  /** A fate for packets that nothing takes. */
+  /** A fate for packets that nothing else takes. */
   drop(reason: number): void {
     this.#write(OP_DROP, reason);
   }
@@ -187,10 +190,11 @@ export class Emitter {
 
   /** What `write` writes is done to a copy, for `probability` of 2³²-1 packets. */
   sample(probability: number, write: () => void): void {
-    const { takers, changes } = { takers: this.#takers, changes: this.#changes };
+    const before = { takers: this.#takers, controllers: this.#controllers, changes: this.#changes };
     const program = this.#nested(write);
-    this.#takers = takers;
-    this.#changes = changes;
+    this.#takers = before.takers;
+    this.#controllers = before.controllers;
+    this.#changes = before.changes;
     this.#write(OP_SAMPLE, probability, ...program, OP_END);
   }
 
@@ -209,9 +213,12 @@ export class Emitter {
     );
   }
 
-  /** The whole program. Packets that nothing takes are dropped for a reason. */
-  finish(reason: number): Uint32Array {
-    if (this.#takers === 0) this.drop(reason);
+  /**
+   * The whole program. Packets that nothing takes are dropped for a reason; so are those that controllers alone take,
+   * if they are denied: the controllers get copies.
+   */
+  finish(reason: number, isDenied = false): Uint32Array {
+    if (this.#takers === (isDenied ? this.#controllers : 0)) this.drop(reason);
     this.#write(OP_END);
     return new Uint32Array(this.#program);
   }

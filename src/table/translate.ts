@@ -18,7 +18,7 @@ import { Walk } from './walk.ts';
 export function translate(key: Uint8Array, context: TranslationContext): Translation {
   const walk = new Walk(key, context);
   walk.run();
-  const { packet, emitter, rules, senders, learned, reason } = walk;
-  const program = walk.hasFailed ? Emitter.drop(reason) : emitter.finish(reason);
+  const { packet, emitter, rules, senders, learned, reason, isDenied } = walk;
+  const program = walk.hasFailed ? Emitter.drop(reason) : emitter.finish(reason, isDenied);
   return { mask: new Uint8Array(packet.seen.buffer), program, rules, senders, learned };
 }

@@ -92,6 +92,8 @@ export class Walk {
   readonly learned: Learned[] = [];
   /** Why nothing was sent, when nothing was. */
   reason = DROP_FLOW;
+  /** Whether a flow has said to drop the packet. */
+  isDenied = false;
 
   readonly #context: TranslationContext;
   readonly #ingress: number;
@@ -156,6 +158,7 @@ export class Walk {
     const rule = this.#lookUp(table, ingress, asFirst);
     if (rule) {
       this.rules.push(rule);
+      if (rule.actions.length === 0) this.isDenied = true;
       this.#visits.push({ actions: rule.actions, next: 0, table, cookie: rule.cookie, depth });
     } else this.#because(DROP_TABLE_MISS);
   }

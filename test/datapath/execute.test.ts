@@ -142,7 +142,7 @@ for (const [what, program, dropped] of [
   ['no output', setHost(1), { flow: 1 }],
   ['OP_DROP', [OP_DROP, DROP_RESUBMIT_LIMIT], { resubmit_limit: 1 }],
   ['OP_DROP before the output that takes it', [OP_DROP, DROP_TABLE_MISS, OP_OUTPUT, 2], {}],
-  ['OP_DROP after the output that takes it', [OP_OUTPUT, 2, OP_DROP, DROP_TABLE_MISS], {}],
+  ['OP_DROP after an output, which gets a copy', [OP_OUTPUT, 2, OP_DROP, DROP_TABLE_MISS], { table_miss: 1 }],
   ['an output to a port that is not up', [OP_OUTPUT, 5], { no_such_port: 1 }],
   ['an output to a port beyond all ports', [OP_OUTPUT, 4_000_000_000], { no_such_port: 1 }],
   [

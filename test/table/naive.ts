@@ -72,6 +72,8 @@ export class Naive {
   readonly #reasons = new Set([layout.DROP_FLOW]);
   readonly #realInPort: number;
   #isPlain = true;
+  /** A flow has said to drop the packet: then whoever is shown it does not take it. */
+  #isDenied = false;
   #packet: Uint8Array;
   #inPort: number;
   #pipeline: Uint8Array = new Uint8Array(TABLE_KEY_SIZE - KEY_SIZE);
@@ -97,7 +99,7 @@ export class Naive {
       this.#isPlain = false;
     }
     const { sent, punts } = this.outcome;
-    if (this.#isPlain && sent.length + punts.length === 0) {
+    if (this.#isPlain && sent.length === 0 && (this.#isDenied || punts.length === 0)) {
       this.outcome.reason = layout.DROP_NAMES[RANK.filter((one) => this.#reasons.has(one)).at(-1)!];
     }
     return this.outcome;
@@ -254,7 +256,10 @@ export class Naive {
   #enter(table: number, as: number, depth: number): End {
     if (depth > 64 || ++this.#steps > 4000) throw new Beyond('tables in a circle');
     const rule = naiveLookUp<Rule>(this.#context.tables.rules(table), wordsOf(this.#key(as)));
-    if (rule) return this.#list(rule.actions, rule, depth);
+    if (rule) {
+      if (rule.actions.length === 0) this.#isDenied = true;
+      return this.#list(rule.actions, rule, depth);
+    }
     this.#reasons.add(layout.DROP_TABLE_MISS);
     return 'done';
   }

@@ -243,6 +243,18 @@ test('a packet for a controller reaches whoever watches, and is dropped while no
   small.rig.checkFates();
 });
 
+test('a packet that a flow drops is dropped by it, whoever is shown it on the way', () => {
+  const small = new SmallSwitch('in_port=1,actions=controller,resubmit(,1)\ntable=1,actions=drop');
+  small.send(1, PACKET);
+  assert.deepEqual(small.rig.observer.totals().dropped, { flow: 1 });
+  small.watch();
+  small.send(1, PACKET);
+  assert.equal(small.watch().events.length, 1);
+  const { dropped, copiesDropped, copiesForwarded } = small.rig.checkFates();
+  assert.deepEqual(dropped, { flow: 2 });
+  assert.deepEqual([copiesDropped, copiesForwarded], [{ controller_queue_full: 1 }, 1]);
+});
+
 test('what a monitor has no room for is lost to it, and counted', () => {
   const small = new SmallSwitch('in_port=1,actions=controller');
   small.watch();
