@@ -5,17 +5,6 @@
  *     10.0.0.0/24 inside ── 1 │ box │ 2 ── outside: 198.51.100.0/24 and others
  *                               192.0.2.1, its address outside
  */
-import {
-  TIMEOUT_ICMP_FIRST,
-  TIMEOUT_ICMP_REPLY,
-  TIMEOUT_TCP_CLOSE,
-  TIMEOUT_TCP_SYN_RECV,
-  TIMEOUT_TCP_SYN_SENT,
-  TIMEOUT_TCP_TIME_WAIT,
-  TIMEOUT_UDP_FIRST,
-  TIMEOUT_UDP_MULTIPLE,
-  TIMEOUT_UDP_SINGLE,
-} from '../../src/datapath.ts';
 import type { Network } from '../support/packets.ts';
 import { SmallSwitch } from '../upcall/small-switch.ts';
 import { frame, written } from './written.ts';
@@ -24,28 +13,16 @@ const INSIDE = 1;
 const OUTSIDE = 2;
 const SIDES = ['', 'inside', 'outside'];
 
-/** One timeout policy's timeouts, as Open vSwitch calls them. */
-const TIMEOUTS = {
-  tcp_syn_sent: TIMEOUT_TCP_SYN_SENT,
-  tcp_syn_recv: TIMEOUT_TCP_SYN_RECV,
-  tcp_time_wait: TIMEOUT_TCP_TIME_WAIT,
-  tcp_close: TIMEOUT_TCP_CLOSE,
-  udp_first: TIMEOUT_UDP_FIRST,
-  udp_single: TIMEOUT_UDP_SINGLE,
-  udp_multiple: TIMEOUT_UDP_MULTIPLE,
-  icmp_first: TIMEOUT_ICMP_FIRST,
-  icmp_reply: TIMEOUT_ICMP_REPLY,
-};
-
 /**
  * Hosts inside share what `nat` gives them. From outside comes in only what belongs to their connections; beside
- * that, what flows of table 1 with a priority above 10 let in.
+ * that, what flows of table 1 with a priority above 10 let in. A zone other than 0 is up to flows of table 0 with a
+ * priority above 10.
  */
 export const shared = (nat = 'src=192.0.2.1', more = ''): string => `
   priority=10,ip,actions=ct(nat,table=1)
   table=1,priority=30,ct_state=+inv+trk,actions=drop
   ${more}
-  table=1,priority=10,in_port=1,ip,ct_state=+new+trk,actions=ct(commit,nat(${nat}),table=2)
+  table=1,priority=10,in_port=1,ip,ct_state=+new+trk,actions=ct(commit,zone=NXM_NX_CT_ZONE[],nat(${nat}),table=2)
   table=1,priority=10,in_port=1,ip,ct_state=-new+trk,actions=2
   table=1,priority=10,in_port=2,ip,ct_state=-new+trk,actions=1
   table=1,priority=10,in_port=2,ip,ct_state=+new+dnat+trk,actions=1
@@ -90,11 +67,14 @@ export class NatBox extends SmallSwitch {
     super(`priority=0,actions=drop\n${flows}`);
   }
 
-  /** Has timeouts last as long as a timeout policy could say, in seconds. */
-  setTimeouts(policy: Partial<Record<keyof typeof TIMEOUTS, number>>): void {
-    for (const [name, seconds] of Object.entries(policy)) {
-      this.rig.datapath.exports.setTimeoutOf(0, TIMEOUTS[name as keyof typeof TIMEOUTS], seconds * 1000);
-    }
+  /** Sets timeouts of a zone, such as `udp_first=120,udp_single=120`. */
+  setTimeouts(timeouts: string, zone = 0): void {
+    this.request({
+      command: 'changeZones',
+      setting: 'timeouts',
+      action: 'set',
+      text: `zone=${zone},${timeouts}`,
+    });
   }
 
   /** A host inside sends a packet. What leaves, and where to; nothing: ''. */

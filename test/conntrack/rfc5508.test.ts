@@ -84,14 +84,14 @@ test('REQ-2: timeout of at least 60 s, by configuration', () => {
   assert.deepEqual(lasts(box, 29.9), { queried: true, replied: true });
   assert.deepEqual(lasts(box, 59.9), { queried: true, replied: false });
   assert.deepEqual(lasts(box, 60), { queried: false, replied: false });
-  box.setTimeouts({ icmp_reply: 60 });
+  box.setTimeouts('icmp_reply=60');
   assert.deepEqual(lasts(box, 59.9), { queried: true, replied: true });
   assert.deepEqual(lasts(box, 60), { queried: false, replied: false });
 });
 
 test('REQ-2a: … that one can set (recommended), met', () => {
   const box = new NatBox();
-  box.setTimeouts({ icmp_first: 5, icmp_reply: 300 });
+  box.setTimeouts('icmp_first=5,icmp_reply=300');
   assert.deepEqual(lasts(box, 5), { queried: false, replied: true });
 });
 
