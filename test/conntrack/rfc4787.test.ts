@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ipv4, MORE_FRAGMENTS, type Network } from '../support/packets.ts';
+import { concat, get16, ipv4, MORE_FRAGMENTS, type Network } from '../support/packets.ts';
 import { NatBox, own, publish, shared, twoZones } from './nat-box.ts';
 import { datagram, error, frame, query, segment, written } from './written.ts';
 
@@ -363,26 +363,37 @@ test('REQ-13a: … or fragments, not met', () => {
   passesWhole(0);
 });
 
-/** The packet in two fragments of IP. */
-function fragments(packet: Network, id: number): [first: Network, last: Network] {
-  const { bytes } = packet;
-  const part = (from: number, to: number, fragment: number): Network => {
-    const protocol = bytes[9]!;
-    const [src, dst] = [12, 16].map((at) => bytes.subarray(at, at + 4).join('.')) as [string, string];
-    return ipv4({ src, dst, id, fragment }, { protocol, bytes: bytes.slice(20 + from, 20 + to) });
-  };
-  return [part(0, 24, MORE_FRAGMENTS), part(24, bytes.length - 20, 24 / 8)];
+/** What a datagram has become that comes in these pieces, of so many bytes, in this order; nothing: ''. */
+function piecemeal(box: NatBox, bytes: number, order: readonly number[]): string {
+  const [src, dst] = ['198.51.100.1', '192.0.2.1'];
+  const transport = datagram(SERVER, MAPPED, new Uint8Array(3 * bytes - 8)).bytes.subarray(20);
+  const sent = order.flatMap((n) => {
+    const fragment = ((n * bytes) / 8) | (n === 2 ? 0 : MORE_FRAGMENTS);
+    const piece = { protocol: 17, bytes: transport.slice(n * bytes, (n + 1) * bytes) };
+    return box.forward(2, frame(ipv4({ src, dst, id: bytes, fragment }, piece))).map((one) => one.bytes);
+  });
+  if (sent.length === 0) return '';
+  const offset = (packet: Uint8Array): number => get16(packet, 20) & 0x1fff;
+  const whole = concat(...sent.sort((a, b) => offset(a) - offset(b)).map((packet) => packet.subarray(34)));
+  const [from, to] = [26, 30].map((at) => sent[0]!.subarray(at, at + 4).join('.')) as [string, string];
+  return written(frame(ipv4({ src: from, dst: to }, { protocol: 17, bytes: whole })));
 }
 
-test('REQ-14: fragments in any order, not met', () => {
-  const box = new NatBox();
-  assert.equal(asks(box), ASKED);
-  const [first, last] = fragments(answer, 1);
-  for (const order of [
-    [first, last],
-    [last, first],
-  ]) {
-    for (const fragment of order) assert.equal(box.outside(fragment), '');
+const ORDERS = [
+  [0, 1, 2],
+  [0, 2, 1],
+  [1, 0, 2],
+  [1, 2, 0],
+  [2, 0, 1],
+  [2, 1, 0],
+];
+
+test('REQ-14: fragments in any order, met', () => {
+  for (const order of ORDERS) {
+    const box = new NatBox();
+    assert.equal(asks(box), ASKED);
+    assert.equal(piecemeal(box, 1200, order), ANSWERED.replace('inside: ', ''), `in the order ${order}`);
+    assert.equal(piecemeal(box, 1000, order), '', 'those that nobody needs are not tracked');
   }
 });
 
@@ -390,9 +401,12 @@ test('REQ-14a: … of which a flood does no harm, met', () => {
   const box = new NatBox();
   assert.equal(asks(box), ASKED);
   for (let id = 0; id < 3000; id++) {
-    const [first, last] = fragments(datagram(`198.51.100.1:${id + 1}`, MAPPED), id);
-    assert.equal(box.outside(id % 2 === 0 ? first : last), '');
+    const piece = { protocol: 17, bytes: new Uint8Array(1200).fill(7) };
+    const fragment = id % 2 === 0 ? MORE_FRAGMENTS : MORE_FRAGMENTS | 150;
+    assert.equal(box.outside(ipv4({ src: '198.51.100.1', dst: '192.0.2.1', id, fragment }, piece)), '');
   }
   assert.equal(box.outside(answer), ANSWERED);
   assert.equal(outside(box, CLIENT, '198.51.100.2:53'), `outside: udp ${MAPPED} > 198.51.100.2:53`);
+  box.advance(16);
+  assert.equal(piecemeal(box, 1200, [2, 1, 0]), ANSWERED.replace('inside: ', ''), 'there is room again');
 });
