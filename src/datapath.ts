@@ -303,15 +303,20 @@ export class Datapath {
     return Atomics.load(this.i32, (this.#self + Thread.mail) >> 2) !== 0;
   }
 
-  /** Stands still for as long as the control side wants it. Nothing is in hand. */
+  /**
+   * Stands still for as long as the control side wants it. Nothing is in hand. Who has said that it is awake again
+   * looks once more: the control side may have wanted it to stand still anew, and found that it does.
+   */
   halt(): void {
     const [mail, sleeping] = [(this.#self + Thread.mail) >> 2, (this.#self + Thread.sleeping) >> 2];
-    for (let is = Atomics.load(this.i32, mail); is & MAIL_HALT; is = Atomics.load(this.i32, mail)) {
-      Atomics.store(this.i32, sleeping, HALTED);
-      Atomics.notify(this.i32, sleeping);
-      Atomics.wait(this.i32, mail, is);
-    }
-    Atomics.store(this.i32, sleeping, AWAKE);
+    do {
+      for (let is = Atomics.load(this.i32, mail); is & MAIL_HALT; is = Atomics.load(this.i32, mail)) {
+        Atomics.store(this.i32, sleeping, HALTED);
+        Atomics.notify(this.i32, sleeping);
+        Atomics.wait(this.i32, mail, is);
+      }
+      Atomics.store(this.i32, sleeping, AWAKE);
+    } while (Atomics.load(this.i32, mail) & MAIL_HALT);
   }
 
   /** Notes that the message is being read; do so before reading it. */

@@ -9,9 +9,9 @@
  * under no lock; whoever reserves it first has it. Then, or at once, `publish` enters the original tuple, under that
  * shard's lock alone, and looks once more whether another thread has been faster.
  *
- * A tuple whose connection's time is over is free: whoever needs it removes that connection first. A limit
- * that is reached counts no connection whose time is over: what is due is swept up first, some of it, if nobody else
- * is doing that.
+ * A tuple whose connection's time is over is free: whoever needs it removes that connection first. And a limit that
+ * is reached counts no connection whose time is over: whoever finds it reached helps to remove those, until there is
+ * room or none is left; or for as long as its other packets can wait (expiry.ts).
  */
 import { COUNT_CT_CREATED, count } from '../counters';
 import { NONE } from '../memory/arena';
@@ -27,7 +27,7 @@ import {
   REPLY,
   tupleOf,
 } from './connection';
-import { sweep } from './expiry';
+import { help } from './expiry';
 import { file } from './filing';
 import {
   enterUnder,
@@ -50,17 +50,15 @@ export const TABLE_FULL: u32 = 0xfffffffe;
 /** The tuple of the reply is another connection's; or that of the original is, and it is still being made. */
 export const TUPLE_TAKEN: u32 = 0xfffffffd;
 
-/** So many steps a thread sweeps before it says that a limit is reached. */
-const SWEEP_AT_LIMIT: u32 = 512;
-
 /**
  * A connection that is this thread's to fill, zeroed but for its generation; NONE when there are as many as there may
  * be.
  */
 export function takeConnection(): u32 {
-  if (!countIn() && (sweep(SWEEP_AT_LIMIT) == 0 || !countIn())) return NONE;
+  let steps: u32 = 0;
+  while (!countIn()) if (!help(steps++)) return NONE;
   let number = take(self.number, POOL_CONNECTIONS);
-  if (number == NONE && sweep(SWEEP_AT_LIMIT) != 0) number = take(self.number, POOL_CONNECTIONS);
+  while (number == NONE && help(steps++)) number = take(self.number, POOL_CONNECTIONS);
   if (number == NONE) {
     countOut();
     return NONE;
@@ -74,7 +72,9 @@ export function takeConnection(): u32 {
 
 /** Whether the limit of its zone lets a connection, whose original tuple is written, be made. Once for each. */
 export function admit(number: u32): bool {
-  return countInZone(number) || (sweep(SWEEP_AT_LIMIT) != 0 && countInZone(number));
+  let steps: u32 = 0;
+  while (!countInZone(number)) if (!help(steps++)) return false;
+  return true;
 }
 
 /**

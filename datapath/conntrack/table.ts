@@ -14,8 +14,9 @@
  *     2   reserved: in the making. Not found, but its reply tuple is its own (create.ts)
  *     3   live: owns both its tuples, unless its time is over
  *
- * So a connection comes and goes by one store: it is found by both tuples or by none. Changes of a shard are made
- * under its lock, and it is where two that would have one tuple meet. Look-ups take no lock and write nothing. They
+ * So a connection comes and goes by one store: it is found by both tuples or by none. Entries are made under the
+ * shard's lock, and it is where two that would have one tuple meet; they are taken out under none, so whoever begins a
+ * connection does not wait for a million that end. Look-ups take no lock and write nothing. They
  * may meet records that are dead, or reused as another connection: each is judged by its generation first, and if
  * that is odd all else in it holds until the batch ends (memory/epoch.ts).
  */
@@ -143,9 +144,7 @@ export function enterUnder(hash: u32, number: u32): bool {
 /** Takes out the entry that a connection has for its tuple of `direction`. */
 export function takeOut(connection: Connection, direction: u32): void {
   const hash = hashTuple(tupleOf(connection, direction));
-  lockShard(hash);
   remove(mapOf(shardOf(hash)), hash, connectionNumber(connection));
-  unlockShard(hash);
 }
 
 /**
@@ -153,15 +152,22 @@ export function takeOut(connection: Connection, direction: u32): void {
  * Within an epoch, and under no shard's lock.
  */
 export function removeConnection(number: u32, generation: u32, reason: u32): bool {
+  const isMine = endConnection(number, generation, reason);
+  if (isMine) file(number);
+  return isMine;
+}
+
+/** The same for the sweeper, which has the number already. */
+export function endConnection(number: u32, generation: u32, reason: u32): bool {
   const connection = connectionAt(number);
   if (!isLive(generation)) return false;
   if (atomic.cmpxchg<u32>(generationAt(connection), generation, generation + 1) != generation) return false;
+  // First, so that what is no more counts no longer than it must.
+  dismiss(number);
+  countOut();
   noteEvent(connection, EVENT_DESTROY, reason);
   takeOut(connection, ORIGINAL);
   if (connection.flags & CONNECTION_REVERSED) takeOut(connection, REPLY);
-  dismiss(number);
-  countOut();
   count(COUNT_CT_REMOVED + reason, 1);
-  file(number);
   return true;
 }

@@ -41,12 +41,15 @@ export function isIcmp(proto: u8): bool {
   return proto == PROTO_ICMP || proto == PROTO_ICMPV6;
 }
 
-/** Of one end: an address and a port. Salted before it is mixed, so that nobody outside can aim at a bucket. */
+/**
+ * Of one end: an address and a port. Both halves are salted and mixed before they meet, so that nobody outside can aim
+ * at a bucket: who changes one does not know how the other would have to change for the sum to stay.
+ */
 function hashEnd(low: u64, high: u64, port: u64): u64 {
-  let x = (low ^ load<u64>(map.hashSalts)) * ONE;
-  x = ((x ^ (x >>> 32)) + high + load<u64>(map.hashSalts, 8)) * TWO;
-  x = ((x ^ (x >>> 29)) + port) * THREE;
-  return x ^ (x >>> 32);
+  const x = (low ^ load<u64>(map.hashSalts)) * ONE;
+  const y = (high ^ load<u64>(map.hashSalts, 8)) * TWO;
+  const z = ((x ^ (x >>> 32)) + (y ^ (y >>> 29)) + port) * THREE;
+  return z ^ (z >>> 32);
 }
 
 /** The same for a tuple and its reverse. Of ICMP the type is left out, which differs between the two. */

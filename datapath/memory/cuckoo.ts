@@ -1,6 +1,6 @@
 /**
  * Concurrent cuckoo map from a 32-bit hash to 32-bit numbers, of a fixed size. Readers never write and take
- * no lock; writers hold one that is the caller's.
+ * no lock. Who inserts holds one that is the caller's; who removes takes none, so nobody waits for that.
  *
  *     record   │ mask, count │ queue of the writer's search │
  *     bucket   │ moves │ hash, number + 1 │ hash, number + 1 │ …     one line, 7 slots
@@ -16,7 +16,8 @@
  * slot, and moves the last first. A move stores the entry in its new place, counts it in the new bucket's
  * `moves`, and only then clears the old one. So at every moment an entry is somewhere, but a reader that goes
  * from the first bucket to the second may pass one that goes the other way. Then the first bucket's `moves`
- * has changed since the reader began, and it looks again.
+ * has changed since the reader began, and it looks again. So does who removes. An entry that is removed while it
+ * moves does not come back: who moves it finds that the old place is cleared already, and clears the new one.
  *
  * - An entry that is there from before a look-up begins until it ends is found; it may be found twice.
  * - After MOST_TRIES a look-up that is disturbed each time ends, with NONE. So who is to act on an absence
@@ -29,7 +30,7 @@ import { NONE } from './arena';
 @unmanaged
 export class CuckooMap {
   mask: u32; // buckets - 1. Written once, by `format`
-  count: u32; // entries. Written under the caller's lock; read by all with atomic loads
+  count: u32; // entries. Atomic
 }
 
 @unmanaged
@@ -129,32 +130,47 @@ export function findNext(): u32 {
   }
 }
 
-// Changing. All under the caller's lock.
+// Changing
+
+function countAt(map: CuckooMap): usize {
+  return changetype<usize>(map) + offsetof<CuckooMap>('count');
+}
+
+/** Removes `number` from `hash`; false when it is not there. Once for each, under no lock. */
+export function remove(map: CuckooMap, hash: u32, number: u32): bool {
+  const entry = ((<u64>number + 1) << 32) | <u64>hash;
+  const first = bucketAt(map, firstOf(map, hash));
+  const second = bucketAt(map, secondOf(map, hash));
+  while (true) {
+    const moves = atomic.load<u32>(first);
+    if (clear(first, entry) || clear(second, entry)) break;
+    if (atomic.load<u32>(first) == moves) return false;
+  }
+  atomic.sub<u32>(countAt(map), 1);
+  return true;
+}
+
+/** Frees the slot of `bucket` that holds `entry`; false: it is in none. */
+function clear(bucket: usize, entry: u64): bool {
+  const at = slotOf(bucket, entry);
+  return at != 0 && atomic.cmpxchg<u64>(at, entry, 0) == entry;
+}
+
+// What follows is under the caller's lock.
 
 /** Adds `number` under `hash`; false, with nothing changed, when there is no room for it. Not for NONE. */
 export function insert(map: CuckooMap, hash: u32, number: u32): bool {
   const at = freeSlot(map, hash);
   if (at == 0) return false;
   atomic.store<u64>(at, ((<u64>number + 1) << 32) | <u64>hash);
-  atomic.store<u32>(changetype<usize>(map) + offsetof<CuckooMap>('count'), map.count + 1);
-  return true;
-}
-
-/** Removes `number` from `hash`; false when it is not there. */
-export function remove(map: CuckooMap, hash: u32, number: u32): bool {
-  const entry = ((<u64>number + 1) << 32) | <u64>hash;
-  const at = slotOf(bucketAt(map, firstOf(map, hash)), entry);
-  const place = at != 0 ? at : slotOf(bucketAt(map, secondOf(map, hash)), entry);
-  if (place == 0) return false;
-  atomic.store<u64>(place, 0);
-  atomic.store<u32>(changetype<usize>(map) + offsetof<CuckooMap>('count'), map.count - 1);
+  atomic.add<u32>(countAt(map), 1);
   return true;
 }
 
 /** Address of the slot of `bucket` that holds `entry`, or 0. */
 function slotOf(bucket: usize, entry: u64): usize {
   for (let slot: u32 = 0; slot < CUCKOO_SLOTS; slot++) {
-    if (load<u64>(slotAt(bucket, slot)) == entry) return slotAt(bucket, slot);
+    if (atomic.load<u64>(slotAt(bucket, slot)) == entry) return slotAt(bucket, slot);
   }
   return 0;
 }
@@ -181,7 +197,7 @@ function freeSlot(map: CuckooMap, hash: u32): usize {
     const free = slotOf(bucket, 0);
     if (free != 0) return moveRow(map, i, free);
     for (let slot: u32 = 0; slot < CUCKOO_SLOTS && reached < MOST_REACHED; slot++) {
-      const entry = load<u64>(slotAt(bucket, slot));
+      const entry = atomic.load<u64>(slotAt(bucket, slot));
       reach(map, reached++, otherOf(map, <u32>entry, here), i, slot);
     }
   }
@@ -198,9 +214,13 @@ function moveRow(map: CuckooMap, i: u32, free: usize): usize {
   return free;
 }
 
-/** Moves an entry to slot `to` of `bucket`: it is in both places before it leaves the old one. */
+/**
+ * Moves an entry to slot `to` of `bucket`: it is in both places before it leaves the old one. If it has been removed
+ * from that meanwhile, it leaves both.
+ */
 function move(from: usize, to: usize, bucket: usize): void {
-  atomic.store<u64>(to, load<u64>(from));
+  const entry = atomic.load<u64>(from);
+  atomic.store<u64>(to, entry);
   atomic.store<u32>(bucket, changetype<Bucket>(bucket).moves + 1);
-  atomic.store<u64>(from, 0);
+  if (atomic.cmpxchg<u64>(from, entry, 0) != entry) atomic.cmpxchg<u64>(to, entry, 0);
 }

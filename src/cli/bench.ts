@@ -4,6 +4,7 @@ import { benchClassifier, type ClassifierOptions, FLOWS, SUBTABLES } from '../be
 import { benchForward, type ForwardOptions, FRAMES, type Measured, SIZES } from '../bench/forward.ts';
 import { median } from '../bench/median.ts';
 import { MemoryBench, STRUCTURES, type Structure, THREADS } from '../bench/memory.ts';
+import { addPausesBench } from './bench-pauses.ts';
 import { describeRow, type Row, round3, row, summarize } from './bench-rows.ts';
 import { addTrackingBenches } from './bench-tracking.ts';
 import { print } from './stdout.ts';
@@ -45,6 +46,7 @@ export function benchCommand(): Command {
     .option('--json', 'print one JSON object a line')
     .action(memory);
   addTrackingBenches(bench);
+  addPausesBench(bench);
   return bench;
 }
 

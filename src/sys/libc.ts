@@ -38,6 +38,7 @@ export interface Libc {
   readv(fd: number, vectors: Pointer, count: number): number;
   writev(fd: number, vectors: Pointer, count: number): number;
   ioctl(fd: number, request: number, argument: Pointer): number;
+  clock_gettime(clock: number, time: Uint8Array): number;
   mincore(at: Pointer, length: number, pages: Uint8Array): number;
   if_nametoindex(name: string): number;
   syscall(number: number, a: number, b: Uint8Array, c: number): number;
@@ -63,6 +64,7 @@ const PROTOTYPES = {
   readv: 'intptr_t readv(int, void*, int)',
   writev: 'intptr_t writev(int, void*, int)',
   ioctl: 'int ioctl(int, ulong, void*)',
+  clock_gettime: 'int clock_gettime(int, void*)',
   mincore: 'int mincore(void*, size_t, void*)',
   if_nametoindex: 'uint32_t if_nametoindex(const char*)',
   syscall: 'long syscall(long, long, void*, long)',

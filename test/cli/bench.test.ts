@@ -143,10 +143,25 @@ test('bench connections has a row for each figure', async () => {
   );
 });
 
+test('bench pauses has rows for what goes on, and connections that are due together are gone soon', async () => {
+  const only = ['--connections', '1000', '--rounds', '1'];
+  const { code, stdout } = await heddle('bench', 'pauses', ...only, '--json').outcome;
+  assert.equal(code, 0);
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const watched = ['nothing', 'listing', 'flushing', 'expiring', 'rounds'];
+  const names = watched.map((what) => `pauses-${what}-passed`);
+  const found = rows.map(({ name }) => name).filter((name) => !name.endsWith('-worked'));
+  assert.deepEqual(found, [...names, 'pauses-gone']);
+  assert.ok(rows.every(({ value, unit, connections }) => unit === 'ms' && value > 0 && connections === 1000));
+});
+
 const WRONG: readonly [args: string[], message: RegExp][] = [
   [
     ['bench', 'fly'],
-    /^heddle: bench: found "fly", expected one of forward, classifier, memory, conntrack, connections$/m,
+    /^heddle: bench: found "fly", expected one of forward, classifier, memory, conntrack, connections, pauses$/m,
   ],
   [['bench', 'forward', '--flows', '0'], /Expected a whole number from 1 to 4096/],
   [['bench', 'forward', '--size', '63'], /Expected a whole number from 64 to 1518/],

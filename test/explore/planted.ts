@@ -39,8 +39,22 @@ export const PLANTED: readonly Planted[] = [
     scenario: 'cuckoo',
     edit: {
       file: 'datapath/memory/cuckoo.ts',
-      find: 'atomic.store<u64>(to, load<u64>(from));',
-      replace: 'const entry = load<u64>(from); atomic.store<u64>(from, 0); atomic.store<u64>(to, entry);',
+      find: `  atomic.store<u64>(to, entry);
+  atomic.store<u32>(bucket, changetype<Bucket>(bucket).moves + 1);
+  if (atomic.cmpxchg<u64>(from, entry, 0) != entry) atomic.cmpxchg<u64>(to, entry, 0);`,
+      replace: `  atomic.store<u64>(from, 0);
+  atomic.store<u64>(to, entry);
+  atomic.store<u32>(bucket, changetype<Bucket>(bucket).moves + 1);`,
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'removed-entry-comes-back',
+    scenario: 'cuckoo-remove',
+    edit: {
+      file: 'datapath/memory/cuckoo.ts',
+      find: 'if (atomic.cmpxchg<u64>(from, entry, 0) != entry) atomic.cmpxchg<u64>(to, entry, 0);',
+      replace: 'atomic.store<u64>(from, 0);',
     },
     within: { all: 5000, drawn: 3000 },
   },
