@@ -8,6 +8,7 @@ import type { Path, Source } from '../yaml/source.ts';
 import { type Family, familyOf, parseRange } from './addresses.ts';
 import { checkNat } from './check-nat.ts';
 import { checkPair, checkZones } from './check-zones.ts';
+import { isIcmp, queryType } from './icmp.ts';
 import type { Sections } from './plan.ts';
 import { ANY, isName, PORT_PROTOCOLS, type PolicySection, type RuleSection } from './schema.ts';
 
@@ -66,7 +67,26 @@ function* checkRule(source: Source, policy: PolicySection, rule: RuleSection, pa
     const found = protocol ? undefined : 'nothing';
     yield source.wrongValue([...path, 'protocol'], `${oneOf(PORT_PROTOCOLS)}, which have ports`, found);
   }
+  yield* checkTypes(source, rule, path);
   yield* checkFamilies(source, policy, rule, path);
+}
+
+/** Types of ICMP are of ICMP alone, and of one that the rule is about. */
+function* checkTypes(source: Source, { types, protocol = [] }: RuleSection, path: Path): Iterable<Problem> {
+  if (!types) return;
+  const kinds = protocol.filter(isIcmp);
+  if (kinds.length === 0 || kinds.length < protocol.length) {
+    const found = protocol.length === 0 ? 'nothing' : undefined;
+    yield source.wrongValue([...path, 'protocol'], 'icmp or icmpv6, which have types', found);
+    return;
+  }
+  for (const [i, type] of types.entries()) {
+    if (kinds.some((kind) => queryType(kind, type) !== undefined)) continue;
+    yield source.wrongValue(
+      [...path, 'types', i],
+      `a query of ${kinds.join(' or ')}: nothing else begins a connection`,
+    );
+  }
 }
 
 /** Names in a rule's list are those of sets of the right kind. */

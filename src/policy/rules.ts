@@ -7,6 +7,7 @@
  * addresses and of 10 ports cost 1,010 flows.
  */
 import { type Family, familyOf, parseRange, portMatches } from './addresses.ts';
+import { isIcmp, queryType } from './icmp.ts';
 import { FORWARD, flow, resubmit, ZONE_FROM, ZONE_TO } from './pipeline.ts';
 import { type Plan, type Zone, zonesOf } from './plan.ts';
 import { ANY, isName, type PolicySection, type PROTOCOLS, type RuleSection } from './schema.ts';
@@ -86,6 +87,8 @@ function verdictOf({ allow, log }: RuleSection): string[] {
   return log ? [resubmit('denied')] : [];
 }
 
+type Protocol = NonNullable<RuleSection['protocol']>[number];
+
 /** A protocol as a match begins with it, and each part of the match that may have one of several values. */
 interface Variant {
   readonly protocol: readonly string[];
@@ -99,19 +102,27 @@ function variants(rule: RuleSection, sets: PolicySection['sets']): Variant[] {
   return (protocols ?? [undefined]).flatMap((one) =>
     FAMILIES.flatMap((family) => {
       const protocol = nameOf(one, family);
+      const types = typesOf(rule, one);
       const parts = partsOf(rule, sets, family);
-      return protocol && parts ? [{ protocol, parts }] : [];
+      return protocol && types && parts ? [{ protocol, parts: [...parts, types] }] : [];
     }),
   );
 }
 
 /** How a match names a protocol over IPv4 or IPv6; undefined: there is no such thing. */
-function nameOf(protocol: NonNullable<RuleSection['protocol']>[number] | undefined, family: Family) {
+function nameOf(protocol: Protocol | undefined, family: Family) {
   const ip = family === 'ipv4' ? 'ip' : 'ipv6';
   if (protocol === undefined) return [ip];
   if (typeof protocol === 'number') return [ip, `nw_proto=${protocol}`];
   const name = SHORT_NAMES[protocol][family];
   return name === undefined ? undefined : [name];
+}
+
+/** ICMP types; undefined: the rule names some, but none that the protocol has. */
+function typesOf({ types }: RuleSection, protocol: Protocol | undefined): string[] | undefined {
+  if (!types) return [];
+  const numbers = isIcmp(protocol) ? types.flatMap((type) => queryType(protocol, type) ?? []) : [];
+  return numbers.length === 0 ? undefined : [...new Set(numbers)].map((type) => `icmp_type=${type}`);
 }
 
 /** Sources, destinations and ports; undefined: the rule names addresses, but none of IPv4 or IPv6. */

@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { oneOf, section, text, whole, yesNo } from '../yaml/schema.ts';
 import { isIpv4, isNetwork, parseRange, parseTarget } from './addresses.ts';
+import { QUERY_NAMES } from './icmp.ts';
 
 /** Each has a priority of its own. */
 const MOST_RULES = 20_000;
@@ -53,6 +54,9 @@ export const PORT_PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 const PROTOCOL = `one of ${PROTOCOLS.join(', ')}, or a number from 0 to 255`;
 const protocol = z.union([z.enum(PROTOCOLS), whole(0, 255)], { error: PROTOCOL });
 
+const TYPES = `${QUERY_NAMES.join(', ')}, or the number of such a type`;
+const icmpType = z.union([z.enum(QUERY_NAMES), whole(0, 255)], { error: TYPES });
+
 const rule = section({
   allow: pair.optional(),
   deny: pair.optional(),
@@ -60,6 +64,7 @@ const rule = section({
   from: several(networkOrSet, 'a list of addresses').optional(),
   to: several(networkOrSet, 'a list of addresses').optional(),
   ports: several(portsOrSet, 'a list of ports').optional(),
+  types: several(icmpType, 'a list of ICMP types').optional(),
   log: yesNo.default(false),
 });
 

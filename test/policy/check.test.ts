@@ -75,6 +75,27 @@ const MISTAKES: readonly [why: string, text: string, ...problems: string[]][] = 
     'box.yaml:6:7: policy.rules.0: found both, expected allow or deny',
   ],
   [
+    'types without ICMP',
+    rule('allow: any to any, types: echo'),
+    'box.yaml:6:7: policy.rules.0.protocol: found nothing, expected icmp or icmpv6, which have types',
+  ],
+  [
+    'types of TCP',
+    rule('allow: any to any, protocol: [icmp, tcp], types: echo'),
+    'box.yaml:6:38: policy.rules.0.protocol: found a list, expected icmp or icmpv6, which have types',
+  ],
+  [
+    'a type that begins no connection',
+    rule('allow: any to any, protocol: icmpv6, types: [echo, timestamp, 3]'),
+    'box.yaml:6:60: policy.rules.0.types.1: found "timestamp", expected a query of icmpv6: nothing else begins a connection',
+    'box.yaml:6:71: policy.rules.0.types.2: found 3, expected a query of icmpv6: nothing else begins a connection',
+  ],
+  [
+    'a type that nobody knows',
+    rule('allow: any to any, protocol: icmp, types: ecko'),
+    'box.yaml:6:51: policy.rules.0.types.0: found "ecko", expected echo, timestamp, information, or the number of such a type',
+  ],
+  [
     'a rule that does neither',
     rule('protocol: tcp'),
     'box.yaml:6:7: policy.rules.0: found a rule with neither, expected allow or deny',
@@ -82,7 +103,7 @@ const MISTAKES: readonly [why: string, text: string, ...problems: string[]][] = 
   [
     'an unknown key',
     rule('allow: any to any, port: 80'),
-    'box.yaml:6:28: policy.rules.0: found "port", expected one of allow, deny, protocol, from, to, ports, log (did you mean ports?)',
+    'box.yaml:6:28: policy.rules.0: found "port", expected one of allow, deny, protocol, from, to, ports, types, log (did you mean ports?)',
   ],
   [
     'an unknown protocol',

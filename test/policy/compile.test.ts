@@ -48,6 +48,21 @@ test('a protocol is matched over IPv4 and IPv6, as far as there is such a thing'
   assert.deepEqual(matches('47'), ['ip,nw_proto=47', 'ipv6,nw_proto=47']);
 });
 
+test('types of ICMP are those of the protocol, by name or number', () => {
+  const matches = (rule: string) =>
+    tableOf(9, `  - { allow: any to any, ${rule} }`)
+      .slice(0, -1)
+      .map((flow) => flow.replace(/.*29999,(.*) actions=.*/, '$1'));
+  assert.deepEqual(matches('protocol: [icmp, icmpv6], types: echo'), [
+    'icmp,icmp_type=8',
+    'icmp6,icmp_type=128',
+  ]);
+  assert.deepEqual(matches('protocol: [icmp, icmpv6], types: [timestamp, 13, 8]'), [
+    'icmp,icmp_type=13',
+    'icmp,icmp_type=8',
+  ]);
+});
+
 test('addresses say which of IPv4 and IPv6 a rule is about', () => {
   assert.deepEqual(tableOf(9, '  - { allow: any to any, from: [10.0.0.0/8, fd00::/8] }').slice(0, 2), [
     'cookie=0x1,priority=29999,ip,nw_src=10.0.0.0/8 actions=resubmit(,10)',
