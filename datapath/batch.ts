@@ -35,7 +35,10 @@ export const BATCH_INNER: usize = 9216;
 export const BATCH_TUPLE: usize = 9280;
 export const BATCH_ANSWER: usize = 9344;
 export const BATCH_TRIAL: usize = 9408; // room for a connection
-export const BATCH_STRIDE: u32 = 9600;
+export const BATCH_EXPECTED: usize = 9600; // tuple of a connection that is looked for among the expectations
+export const BATCH_EXPECTATION: usize = 9664; // which of them it meets
+export const BATCH_ANNOUNCEMENT: usize = 9728; // what a line of FTP says, and the text that replaces it
+export const BATCH_STRIDE: u32 = 9856;
 
 export function batch(): usize {
   return map.batches + <usize>(self.number * BATCH_STRIDE);

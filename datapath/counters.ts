@@ -40,6 +40,7 @@ export const COUNT_CT_CHECKSUM: u32 = 41; // … of the transport
 export const COUNT_CT_TCP_FLAGS: u32 = 42; // segments with flags that no stack sends
 export const COUNT_CT_TCP_SEQUENCE: u32 = 43; // segments that do not fit their connection
 export const COUNT_CT_TCP_UNCHECKED: u32 = 44; // … and were let pass, as they are not to be checked
+export const COUNT_CT_REFUSED_LINES: u32 = 45; // packets of FTP that announce what is not to be, or nothing that is whole
 // Fragments that connection tracking looked at: IPv4; one further, IPv6.
 export const COUNT_FRAGMENTS_ACCEPTED: u32 = 48; // to wait for the rest of their datagram
 export const COUNT_FRAGMENTS_COMPLETED: u32 = 50; // … whose datagram has come

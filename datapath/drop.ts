@@ -65,6 +65,6 @@ export const DROP_THREAD_DIED: u32 = 43; // the thread that had it in hand died
 export const DROP_FRAGMENT_INCOMPLETE: u32 = 44; // the others did not come in time
 export const DROP_FRAGMENT_OVERLAP: u32 = 45; // two have the same bytes, or both are the last
 export const DROP_FRAGMENT_DUPLICATE: u32 = 46; // it was there already
-export const DROP_FRAGMENT_TOO_LONG: u32 = 47; // more bytes than IP can say
+export const DROP_FRAGMENT_TOO_LONG: u32 = 47; // more bytes than IP can say, or other ones than were cut
 
 export const DROP_REASONS: u32 = 48;

@@ -5,6 +5,7 @@
 
 export { mendDatagrams } from './conntrack/datagrams';
 export { endEvent, nextEvent, takeLostEvents, watchEvents } from './conntrack/events';
+export { nextExpectation } from './conntrack/expectation-list';
 export { dueMs as sweepDueMs, sweep } from './conntrack/expiry';
 export { passes } from './conntrack/filter';
 export { dropAllFragments, fragmentsDueMs, sweepFragments } from './conntrack/fragment-expiry';

@@ -45,6 +45,7 @@ export { popMpls, pushMpls } from './packet/mpls';
 export { parse } from './packet/parse';
 export { setWord } from './packet/rewrite';
 export { cutSegment, segmentCount, segmentHeaders } from './packet/segment';
+export { splice } from './packet/splice';
 export { completeChecksum, verifyChecksum } from './packet/transport-checksum';
 export { popVlan, pushVlan } from './packet/vlan';
 export * from './run';

@@ -27,6 +27,9 @@ import {
   DATAGRAM_TABLE_SIZE,
   DatagramTable,
   EVENT_RING_STRIDE,
+  EXPECTATION_HEAD,
+  EXPECTATION_HEADS,
+  EXPECTATION_STRIDE,
   FAMILY_STRIDE,
   FLOW_COUNTERS_STRIDE,
   FLOW_STRIDE,
@@ -36,6 +39,8 @@ import {
   FragmentFamily,
   Frame,
   HASH_SALTS,
+  KIN_RECORDS,
+  KIN_STRIDE,
   LARGE_FRAME_SIZE,
   LINE,
   MAX_PORTS,
@@ -123,6 +128,7 @@ type RegionName = keyof typeof ArenaMap & string;
 function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   const { threads, ports, queues, flows, frames, largeFrames } = limits;
   const connections = connectionRecords(limits);
+  const kin = kinCount(limits);
   const regions: Region[] = [];
   let at = ARENA_REGIONS;
   const region = (name: RegionName, records: number, recordBytes: number, align = LINE) => {
@@ -165,6 +171,8 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('zoneLimits', ZONES, 4);
   region('timeouts', POLICIES, POLICY_STRIDE);
   region('zonePolicies', ZONES, 1);
+  region('kin', 1, KIN_RECORDS + kin * KIN_STRIDE);
+  region('expectations', 1, EXPECTATION_HEADS + kin * (EXPECTATION_HEAD + EXPECTATION_STRIDE));
   region('datagramTable', 1, DATAGRAM_TABLE_SIZE);
   region('datagrams', fragmentLimit(limits), DATAGRAM_STRIDE);
   region('fragments', frames + largeFrames, FRAGMENT_STRIDE);
@@ -186,6 +194,11 @@ export function fragmentLimit({ connections, frames }: { connections: number; fr
 /** What threads keep at hand does not count against the limit of connections. */
 function connectionRecords({ threads, connections }: ArenaLimits): number {
   return connections && connections + POOL_CACHE * threads;
+}
+
+/** So many connections may have to do with others, and so many others be expected: of all one in 64, or more. */
+function kinCount({ connections }: ArenaLimits): number {
+  return connections && 2 ** Math.min(15, Math.max(6, Math.floor(Math.log2(connections / 64))));
 }
 
 /**
@@ -225,6 +238,7 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('bucketCount', bucketCount(limits.flows));
   set('frameCount', limits.frames);
   set('connectionLimit', limits.connections);
+  set('kinCount', kinCount(limits));
   set('shardStride', shardStride(limits));
   set('fragmentLimit', fragmentLimit(limits));
   set('epoch', 1);

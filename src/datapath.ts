@@ -24,6 +24,7 @@ import {
   ConnectionPage,
   EVENT_CONNECTION,
   EVENT_STRIDE,
+  EXPECTATION_COPY_SIZE,
   FILTER_SIZE,
   FLOW_KEY,
   FLOW_KEY_SIZE,
@@ -36,6 +37,7 @@ import {
   Key,
   MAIL_HALT,
   MAIL_MESSAGE,
+  NONE,
   PAGE_RECORDS,
   PORT_COUNTERS_STRIDE,
   PORT_STRIDE,
@@ -424,6 +426,15 @@ export class Datapath {
     const [at, page] = this.#putFilter(filter);
     const next = this.exports.flushConnections(from, budget, at, page) >>> 0;
     return { count: this.u32[(page + ConnectionPage.count) >> 2]!, next };
+  }
+
+  /** A copy of the first expectation from slot `from` on, and its slot; undefined: there is none. */
+  nextExpectation(from: number): { copy: Uint8Array; slot: number } | undefined {
+    const scratch = this.#batch + BATCH_SCRATCH;
+    const slot = this.exports.nextExpectation(from, scratch) >>> 0;
+    return slot === NONE
+      ? undefined
+      : { copy: this.u8.slice(scratch, scratch + EXPECTATION_COPY_SIZE), slot };
   }
 
   /** The event of a connection that happened first, until `exports.endEvent`; undefined: none waits. */

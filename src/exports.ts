@@ -21,6 +21,7 @@ export interface Exports {
   nextEvent(): number;
   endEvent(): void;
   takeLostEvents(): number;
+  nextExpectation(from: number, copy: number): number;
   defaultLimit(): number;
   zoneLimit(zone: number): number;
   zoneCount(zone: number): number;

@@ -173,6 +173,7 @@ export interface Shown {
   mirrors: MirrorRow;
   limits: LimitRow;
   timeouts: TimeoutRow;
+  expectations: ExpectationRow;
   fragments: FragmentRow;
 }
 
@@ -187,6 +188,7 @@ export const SHOWN = [
   'mirrors',
   'limits',
   'timeouts',
+  'expectations',
   'fragments',
 ] as const;
 
@@ -263,7 +265,7 @@ export interface Watched {
 }
 
 /** What names the packets of one direction of a connection, as they come in. ICMP has no ports. */
-export interface ConnectionTuple {
+export interface ConnectionEnds {
   src: string;
   dst: string;
   sport?: number;
@@ -271,6 +273,10 @@ export interface ConnectionTuple {
   id?: number;
   type?: number;
   code?: number;
+}
+
+/** With what it has counted. */
+export interface ConnectionTuple extends ConnectionEnds {
   packets: number;
   bytes: number;
 }
@@ -289,12 +295,26 @@ export interface ConnectionRow {
   state?: string;
   originalState?: string;
   replyState?: string;
+  /** Who looks at its packets for others that they announce. */
+  helper?: 'ftp' | 'tftp';
   /** Whether a packet of the reply was seen. */
   replied: boolean;
   snat: boolean;
   dnat: boolean;
   expiresSeconds: number;
   ageSeconds: number;
+}
+
+/** A connection that another one has announced: its parent. */
+export interface ExpectationRow {
+  protocol: number;
+  /** Its source port may be any, and is 0. */
+  original: ConnectionEnds;
+  /** The original direction of its parent. */
+  parent: ConnectionEnds;
+  zone: number;
+  mark: number;
+  labels: string;
 }
 
 /** Some connections, and where to go on; no `next`: that was all. */

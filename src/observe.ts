@@ -22,6 +22,7 @@ import {
   COUNT_CT_INVALID,
   COUNT_CT_IPV4_CHECKSUM,
   COUNT_CT_NAT_EXHAUSTED,
+  COUNT_CT_REFUSED_LINES,
   COUNT_CT_REMOVED,
   COUNT_CT_TCP_FLAGS,
   COUNT_CT_TCP_SEQUENCE,
@@ -109,6 +110,7 @@ const NAMED: Record<string, number> = {
   ctTcpFlags: COUNT_CT_TCP_FLAGS,
   ctTcpSequence: COUNT_CT_TCP_SEQUENCE,
   ctTcpUnchecked: COUNT_CT_TCP_UNCHECKED,
+  ctRefusedLines: COUNT_CT_REFUSED_LINES,
 };
 
 /** What a thread, or all of them, have counted. */
@@ -149,6 +151,8 @@ export interface Totals {
   ctTcpFlags: number;
   ctTcpSequence: number;
   ctTcpUnchecked: number;
+  /** Packets of FTP that are invalid for what they announce. */
+  ctRefusedLines: number;
   /** By reason, only those that occurred. */
   dropped: Record<string, number>;
   copiesDropped: Record<string, number>;

@@ -60,6 +60,9 @@ export const OP_CT_CLEAR: u32 = 20;
 export const CT_COMMIT: u32 = 1;
 export const CT_FORCE: u32 = 2; // a reply begins a connection of its own, in place of the one that it answers
 export const CT_NAT: u32 = 4; // the packet is translated as its connection says
+// A connection that is made with it announces others, which are let in as related to it:
+export const CT_FTP: u32 = 8;
+export const CT_TFTP: u32 = 16;
 
 // Flags of OP_CT_NAT. What is given another:
 export const NAT_SOURCE: u32 = 1; // this or the next

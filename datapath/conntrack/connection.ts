@@ -14,7 +14,7 @@
  * - `generation`: odd to even by compare-and-exchange: of all that would remove a connection, that one wins.
  * - the rest of line 0, and the counters: whoever holds `lock`. Who reads them in a list takes it too.
  * - tuples, start: written before the insertion, never after.
- * - `filed`, `next`: filing.ts. `admission`: zones.ts.
+ * - `filed`, `next`: filing.ts. `admission`: zones.ts. `kin`: kin.ts.
  *
  * Lock order: connection, then one shard of the table, then nothing.
  */
@@ -39,7 +39,7 @@ export class Connection {
   mark: u32;
   timeout: u8; // which of its zone's timeouts is in force (timeouts.ts)
   flags: u8; // CONNECTION_…
-  pad22: u16;
+  kin: u16; // its record in another table; 0: none (kin.ts)
   label: u64; // as in the flow key: network order
   labelHigh: u64;
   // 40: Peer of the side that began, 52: Peer of the other
@@ -67,6 +67,11 @@ export const CONNECTION_REPLIED: u8 = 1; // a packet of the reply was seen
 export const CONNECTION_SNAT: u8 = 2; // packets of the original direction get another source
 export const CONNECTION_DNAT: u8 = 4; // … another destination
 export const CONNECTION_REVERSED: u8 = 8; // has an entry of its own for the reply tuple: it is not the original's reverse
+export const CONNECTION_FTP: u8 = 16; // a helper looks at its packets (helper.ts)
+export const CONNECTION_TFTP: u8 = 32;
+export const CONNECTION_HELPED: u8 = 48; // either
+export const CONNECTION_EXPECTED: u8 = 64; // such a connection announced it: its parent
+export const CONNECTION_SHIFTED: u8 = 128; // ends count sequence numbers differently (shift.ts)
 
 /** Direction of a packet, relative to its connection. */
 export const ORIGINAL: u32 = 0;

@@ -29,6 +29,7 @@ import {
 } from './connection';
 import { help } from './expiry';
 import { file } from './filing';
+import { giveKin } from './kin';
 import {
   enterUnder,
   generationAt,
@@ -124,6 +125,7 @@ export function abandon(number: u32): void {
     atomic.store<u32>(generationAt(connection), generation + 2);
     takeOut(connection, REPLY);
   }
+  giveKin(connection);
   dismiss(number);
   countOut();
   give(self.number, POOL_CONNECTIONS, number);

@@ -28,6 +28,7 @@ import { everTaken, give, POOL_CONNECTIONS } from '../memory/pool';
 import { self } from '../memory/thread';
 import { connectionAt, expiryOf, isLive } from './connection';
 import { FILED, filedAt, filings, NOT_FILED } from './filing';
+import { giveKin } from './kin';
 import { endConnection, generationOf, isOver, REMOVED_EXPIRED, removeConnection } from './table';
 import { firstIn, link, linkAt, nextSlot, tickOf, unlink, wheel } from './wheel';
 
@@ -161,6 +162,7 @@ function giveBack(): bool {
   if (retired.next == 0) wheel().retiredTail = 0;
   retired.next = 0;
   retired.previous = 0;
+  giveKin(connectionAt(retiredHead - 1));
   give(self.number, POOL_CONNECTIONS, retiredHead - 1);
   return true;
 }

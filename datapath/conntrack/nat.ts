@@ -35,8 +35,9 @@ import {
   tupleOf,
 } from './connection';
 import { reserve } from './create';
+import { Expectation } from './expectation';
 import { lookUp } from './table';
-import { hashTuple, isSameTuple, Tuple } from './tuple';
+import { copyTuple, hashTuple, isSameTuple, Tuple } from './tuple';
 
 /**
  * What an action asks for: ten words, as they stand among those of a program.
@@ -99,6 +100,28 @@ export function chooseTranslation(number: u32, request: NatRequest): bool {
   else keepPorts(original, reply);
   if (search(connection)) return true;
   if (!hasPort || (isSource && isGiven)) return false;
+  spanLikePorts(original, reply);
+  return search(connection);
+}
+
+/**
+ * The same for a connection that its parent announced: its packets go as those of one of the parent's directions, and
+ * are translated as those are, to the port that is real. Only their source port may have to be another.
+ */
+export function followParent(number: u32, expectation: Expectation): bool {
+  const alike = tupleOf(connectionAt(expectation.parent), expectation.direction ^ 1);
+  const connection = connectionAt(number);
+  const original = tupleOf(connection, ORIGINAL);
+  const reply = tupleOf(connection, REPLY);
+  copyTuple(reply, alike);
+  reply.tpSrc = expectation.realPort;
+  addressPlace = changetype<usize>(reply) + offsetof<Tuple>('dstLow');
+  firstAddress = changetype<usize>(alike) + offsetof<Tuple>('dstLow');
+  addresses = 1;
+  pickedAddress = 0;
+  triedAddresses = 1;
+  keepPorts(original, reply);
+  if (search(connection)) return true;
   spanLikePorts(original, reply);
   return search(connection);
 }

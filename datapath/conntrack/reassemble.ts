@@ -8,7 +8,8 @@
  *                 has them. So the transport's checksum, in the first, is right for the whole
  *
  * The headers are those of the first fragment: of IPv4 with the length of all (RFC 791 §3.2), of IPv6 without the
- * fragment header (RFC 8200 §4.5).
+ * fragment header (RFC 8200 §4.5). A datagram that a helper has made longer or shorter (ftp.ts) does not fit its fragments
+ * any more, and they are dropped.
  */
 import { DROP_FRAGMENT_TOO_LONG, DROP_NO_FRAMES } from '../drop';
 import { NONE } from '../memory/arena';
@@ -50,9 +51,10 @@ export function trackDatagram(first: u32, request: CtRequest, label: usize, nat:
   gather(whole, first, headers);
   setNetwork(whole, first, network);
   track(whole, request, label, nat);
-  scatter(whole, first, headers, <u16>request.zone);
+  const fits = whole.length == headers + length;
+  if (fits) scatter(whole, first, headers, <u16>request.zone);
   giveFrame(number);
-  return true;
+  return fits || give(first, DROP_FRAGMENT_TOO_LONG);
 }
 
 /** Gives all its fragments up. False. */

@@ -7,9 +7,10 @@
  *     shards     the thread may have died while an entry moved, or between two entries of a connection
  *     wheel      it may have died while it swept; then the wheel's lock is still its own
  *     counts     counted, and not made; removed, and not counted off
+ *     expected   those whose parents live are kept, but for one that was being made or removed
  *
- * Shards' and connections' locks are released at once, since others may be spinning on them. A shard is usable at
- * every moment; a connection that was being changed is over. The rest is done while every other thread stands still.
+ * Locks of shards, connections and expectations are released at once, since others may be spinning on them. Shards and
+ * expectations are usable at every moment; a connection that was being changed is over. The rest is done while every other thread stands still.
  */
 import { map } from '../memory/arena';
 import { format as formatMap } from '../memory/cuckoo';
@@ -29,19 +30,21 @@ import {
   setExpiry,
   tupleOf,
 } from './connection';
+import { releaseExpectations, renewExpectations } from './expectation';
 import { file, filedAt, filings, NOT_FILED } from './filing';
+import { releaseKin, renewKin } from './kin';
 import { enterUnder, mapOf, SHARDS, shardAt, takeOut } from './table';
 import { hashTuple } from './tuple';
 import { emptyWheel } from './wheel';
 import { countAgain, forgetCounts } from './zones';
 
 /**
- * Releases the locks of shards and connections that `thread` left held. Returns how many. The time of those
+ * Releases the locks of shards, connections and expectations that `thread` left held. Returns how many. The time of those
  * connections is over.
  */
 export function releaseConnectionLocks(thread: u32): u32 {
   if (map.connectionLimit == 0) return 0;
-  let released: u32 = 0;
+  let released: u32 = <u32>releaseExpectations(thread) + <u32>releaseKin(thread);
   for (let i: u32 = 0; i < SHARDS; i++) {
     if (releaseAfter(changetype<usize>(shardAt(i)), thread)) released++;
   }
@@ -77,6 +80,8 @@ function renew(numbers: u32): u32 {
     if (enter(number)) keepConnection(number);
     else end(connectionAt(number));
   }
+  renewKin();
+  renewExpectations();
   return endRenewal(POOL_CONNECTIONS) - free;
 }
 
@@ -103,7 +108,8 @@ function keepConnection(number: u32): void {
   file(number);
 }
 
-/** Makes a generation that of a free record. It goes up, so that nobody takes the next connection for this one. */
+/** Makes a record a free one. Its generation goes up, so that nobody takes the next connection for this one. */
 function end(connection: Connection): void {
   connection.generation = (connection.generation + 3) & ~3;
+  connection.kin = 0;
 }

@@ -45,8 +45,9 @@ export const UPDATE_TOLERATED: u32 = 2; // it may belong to it; the connection's
 export const UPDATE_VALID_NEW: u32 = 3; // as UPDATE_VALID, but the connection is not established
 export const UPDATE_NEW: u32 = 4; // the connection is over, and the packet begins another with the same tuple
 
-const OPTION_END: u8 = 0;
-const OPTION_NONE: u8 = 1;
+// RFC 9293 §3.2.
+export const OPTION_END: u8 = 0;
+export const OPTION_NONE: u8 = 1;
 const OPTION_WINDOW_SCALE: u8 = 3; // RFC 7323 §2.2
 
 /** The record of this thread. */

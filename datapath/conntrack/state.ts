@@ -13,7 +13,8 @@
 import { Key } from '../flow/key';
 import { LINE } from '../memory/arena';
 import { FRAME_TRACKED, Frame } from '../packet/frame';
-import { Connection, connectionNumber, ORIGINAL, tupleOf } from './connection';
+import { Connection, connectionNumber } from './connection';
+import { toldTuple } from './kin';
 import { isIcmp, Tuple } from './tuple';
 
 // Bits of ct_state, as Open vSwitch numbers them.
@@ -53,9 +54,16 @@ export function noteState(frame: Frame, state: u32, original: Tuple): void {
   frame.connection = 0;
 }
 
+/** The same with a mark, and the label that stands at an address. */
+export function noteMarked(frame: Frame, state: u32, original: Tuple, mark: u32, label: usize): void {
+  const first = firstWord(state, original.proto, original.zone) | ((<u64>mark) << 32);
+  write(frame, first, v128.load(label), original);
+  frame.connection = 0;
+}
+
 /** The packet has these bits, and is of this connection: it has its original tuple, mark and label. */
 export function noteConnection(frame: Frame, state: u32, connection: Connection): void {
-  const original = tupleOf(connection, ORIGINAL);
+  const original = toldTuple(connection);
   const label = v128.load(changetype<usize>(connection), offsetof<Connection>('label'));
   const first = firstWord(state, original.proto, original.zone) | ((<u64>connection.mark) << 32);
   write(frame, first, label, original);

@@ -26,6 +26,7 @@ import { CuckooMap, find, findNext, insert, remove } from '../memory/cuckoo';
 import { acquire, release } from '../memory/lock';
 import { self } from '../memory/thread';
 import {
+  CONNECTION_HELPED,
   CONNECTION_REVERSED,
   Connection,
   connectionAt,
@@ -37,6 +38,7 @@ import {
   tupleOf,
 } from './connection';
 import { EVENT_DESTROY, noteEvent } from './events';
+import { forgetExpectations } from './expectation';
 import { file } from './filing';
 import { hashTuple, isSameTuple, Tuple } from './tuple';
 import { countOut, dismiss } from './zones';
@@ -168,6 +170,7 @@ export function endConnection(number: u32, generation: u32, reason: u32): bool {
   noteEvent(connection, EVENT_DESTROY, reason);
   takeOut(connection, ORIGINAL);
   if (connection.flags & CONNECTION_REVERSED) takeOut(connection, REPLY);
+  if (connection.flags & CONNECTION_HELPED) forgetExpectations(connection);
   count(COUNT_CT_REMOVED + reason, 1);
   return true;
 }

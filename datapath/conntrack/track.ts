@@ -25,7 +25,10 @@ import { self } from '../memory/thread';
 import { Frame } from '../packet/frame';
 import {
   CONNECTION_DNAT,
+  CONNECTION_EXPECTED,
+  CONNECTION_HELPED,
   CONNECTION_REPLIED,
+  CONNECTION_SHIFTED,
   CONNECTION_SNAT,
   CONNECTION_STRIDE,
   Connection,
@@ -40,11 +43,14 @@ import {
 } from './connection';
 import { abandon, admit, publish, TABLE_FULL, TUPLE_TAKEN, takeConnection } from './create';
 import { EVENT_NEW, EVENT_UPDATE, noteEvent } from './events';
+import { Expectation, findExpectation } from './expectation';
 import { EXTRACT_ERROR, EXTRACT_INVALID, extract } from './extract';
 import { expireAt } from './filing';
-import { chooseTranslation, NatRequest } from './nat';
+import { assist, giveHelper, noteExpected, relateTo } from './helper';
+import { chooseTranslation, followParent, NatRequest } from './nat';
 import { advanceConnection, beginConnection } from './protocol';
 import { ownSegment, UPDATE_INVALID, UPDATE_NEW, UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
+import { shiftBack } from './shift';
 import {
   CT_DNAT,
   CT_ESTABLISHED,
@@ -147,24 +153,34 @@ function hit(frame: Frame, request: CtRequest, handle: u32, before: u32, label: 
   hold(connection);
   if (!isLive(connection.generation)) return false;
   let state = before & ~CT_TRACKED;
-  if (before == 0 || !isKnownTo(connection, frame)) {
+  const isNews = before == 0 || !isKnownTo(connection, frame);
+  if (isNews) {
+    if (connection.flags & CONNECTION_SHIFTED) shiftBack(connection, direction, ownSegment());
     const update = hear(connection, frame, direction);
     if (update == UPDATE_NEW) {
       end(handle, REMOVED_REPLACED);
       return false;
     }
     state =
-      update == UPDATE_INVALID ? CT_INVALID : (before & (CT_SNAT | CT_DNAT)) | stateOf(update, direction);
+      update == UPDATE_INVALID
+        ? CT_INVALID
+        : (before & (CT_SNAT | CT_DNAT)) | stateOf(connection, update, direction);
   }
-  if (state == CT_INVALID) {
+  const isTranslating = (request.flags & CT_NAT) != 0 && !(state & (CT_SNAT | CT_DNAT));
+  const concernsHelper = isNews || isTranslating;
+  if (state == CT_INVALID || (concernsHelper && !isHelped(frame, connection, direction, isTranslating))) {
     invalid(frame, tupleOf(connection, ORIGINAL).zone);
   } else {
     if (request.flags & CT_COMMIT) setMark(connection, request, label);
-    if (request.flags & CT_NAT && !(state & (CT_SNAT | CT_DNAT)))
-      state |= translate(frame, connection, direction);
+    if (isTranslating) state |= translate(frame, connection, direction);
     noteConnection(frame, state | CT_TRACKED, connection);
   }
   return true;
+}
+
+/** Has the connection's helper look at the packet, if it has one. False: the packet must not go on. */
+function isHelped(frame: Frame, connection: Connection, direction: u32, isTranslating: bool): bool {
+  return !(connection.flags & CONNECTION_HELPED) || assist(frame, connection, direction, isTranslating);
 }
 
 /** Whether the connection has heard of the packet, in an earlier round. */
@@ -198,12 +214,15 @@ function countPacket(connection: Connection, frame: Frame, direction: u32): void
   }
 }
 
-function stateOf(update: u32, direction: u32): u32 {
-  if (update == UPDATE_VALID_NEW) return CT_NEW;
-  return CT_ESTABLISHED | (direction == REPLY ? CT_REPLY : 0);
+function stateOf(connection: Connection, update: u32, direction: u32): u32 {
+  const related = connection.flags & CONNECTION_EXPECTED ? CT_RELATED : 0;
+  if (update == UPDATE_VALID_NEW) return CT_NEW | related;
+  return CT_ESTABLISHED | (direction == REPLY ? CT_REPLY : 0) | related;
 }
 
+/** One that was expected keeps what it got from its parent. */
 function setMark(connection: Connection, request: CtRequest, label: usize): void {
+  if (connection.flags & CONNECTION_EXPECTED) return;
   connection.mark = (connection.mark & ~request.markMask) | request.mark;
   if (label == 0) return;
   connection.label = (connection.label & ~load<u64>(label, 16)) | load<u64>(label);
@@ -236,7 +255,9 @@ function meet(frame: Frame, request: CtRequest, tuple: Tuple, label: usize, nat:
     invalid(frame, tuple.zone);
     return NONE;
   }
-  noteState(frame, CT_NEW | CT_TRACKED, tuple);
+  const expectation = findExpectation(tuple);
+  if (expectation != null) noteExpected(frame, expectation);
+  else noteState(frame, CT_NEW | CT_TRACKED, tuple);
   if (!(request.flags & CT_COMMIT)) return NONE;
   letGo();
   const number = takeConnection();
@@ -245,10 +266,10 @@ function meet(frame: Frame, request: CtRequest, tuple: Tuple, label: usize, nat:
     return NONE;
   }
   const connection = connectionAt(number);
-  fill(connection, frame, request, tuple, label);
+  fill(connection, frame, tuple);
+  if (!settle(connection, request, label, expectation)) return giveUp(number, COUNT_CT_FULL);
   if (!admit(number)) return giveUp(number, COUNT_CT_ZONE_FULL);
-  if (nat != 0 && !chooseTranslation(number, changetype<NatRequest>(nat)))
-    return giveUp(number, COUNT_CT_NAT_EXHAUSTED);
+  if (!findTranslation(number, request, nat, expectation)) return giveUp(number, COUNT_CT_NAT_EXHAUSTED);
   const other = publish(number);
   if (other == TABLE_FULL || other == TUPLE_TAKEN) return giveUp(number, COUNT_CT_FULL);
   if (other != NONE) {
@@ -257,9 +278,31 @@ function meet(frame: Frame, request: CtRequest, tuple: Tuple, label: usize, nat:
   }
   hold(connection);
   noteEvent(connection, EVENT_NEW, 0);
-  const translated = request.flags & CT_NAT ? translate(frame, connection, ORIGINAL) : 0;
-  noteConnection(frame, CT_NEW | CT_TRACKED | translated, connection);
+  const isTranslating = (request.flags & CT_NAT) != 0;
+  isHelped(frame, connection, ORIGINAL, isTranslating);
+  const translated = isTranslating ? translate(frame, connection, ORIGINAL) : 0;
+  const state = stateOf(connection, UPDATE_VALID_NEW, ORIGINAL) | translated;
+  noteConnection(frame, state | CT_TRACKED, connection);
   return NONE;
+}
+
+/** Gives a new connection what the action asks for, or what its parent leaves it. False: there is no room for that. */
+function settle(
+  connection: Connection,
+  request: CtRequest,
+  label: usize,
+  expectation: Expectation | null,
+): bool {
+  if (expectation != null) return relateTo(connection, expectation);
+  giveHelper(connection, request.flags);
+  setMark(connection, request, label);
+  return true;
+}
+
+/** Gives a new connection the translation of its parent, or that which is asked for. False: there is none left. */
+function findTranslation(number: u32, request: CtRequest, nat: usize, expectation: Expectation | null): bool {
+  if (expectation == null) return nat == 0 || chooseTranslation(number, changetype<NatRequest>(nat));
+  return !(request.flags & CT_NAT) || followParent(number, expectation);
 }
 
 /** Whether the packet may begin a connection: tried on a record that nobody sees. */
@@ -278,11 +321,10 @@ function giveUp(number: u32, why: u32): u32 {
 }
 
 /** Makes a record, which is this thread's and zeroed, the connection that begins with this packet. */
-function fill(connection: Connection, frame: Frame, request: CtRequest, tuple: Tuple, label: usize): void {
+function fill(connection: Connection, frame: Frame, tuple: Tuple): void {
   copyTuple(tupleOf(connection, ORIGINAL), tuple);
   reverseTuple(tupleOf(connection, REPLY), tuple);
   beginConnection(connection, ownSegment());
-  setMark(connection, request, label);
   setExpiry(connection, self.nowMs + timeoutOf(tuple.zone, connection.timeout));
   countPacket(connection, frame, ORIGINAL);
   originOf(connection).startedS = <f32>(self.nowMs / 1000);

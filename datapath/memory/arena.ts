@@ -53,6 +53,8 @@ export class ArenaMap {
   zoneLimits: usize;
   timeouts: usize;
   zonePolicies: usize;
+  kin: usize;
+  expectations: usize;
   datagramTable: usize;
   datagrams: usize;
   fragments: usize;
@@ -65,6 +67,7 @@ export class ArenaMap {
   bucketCount: u32;
   frameCount: u32;
   connectionLimit: u32; // the highest that the limit of connections can be; there are more records (pool.ts)
+  kinCount: u32; // of connections that have to do with others, and of expectations: a power of two
   shardStride: u32; // bytes of a shard of the connections' table
   fragmentLimit: u32; // so many are held at most; there are as many datagrams
 

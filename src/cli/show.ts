@@ -1,7 +1,8 @@
 /** `heddle show`: looks into a running switch. */
 import { Argument, Command } from 'commander';
 import { askSwitch } from '../control/ask.ts';
-import { SHOWN, type Shown } from '../model.ts';
+import { type ExpectationRow, SHOWN, type Shown } from '../model.ts';
+import { expectationLine } from '../view/connection.ts';
 import { showRows } from '../view/rows.ts';
 import { Screen } from '../view/screen.ts';
 import { connectionLines, type LineOptions, withLineOptions } from './connections.ts';
@@ -57,7 +58,9 @@ async function looker(
   if (what === 'connections') return () => connectionLines(path, filter, options);
   return async function* () {
     const rows: Shown[keyof Shown][] = await askSwitch(path, { command: 'show', what });
-    yield options.json ? rows.map((row) => JSON.stringify(row)) : showRows(what, rows as never);
+    if (options.json) yield rows.map((row) => JSON.stringify(row));
+    else if (what === 'expectations') yield (rows as ExpectationRow[]).map(expectationLine);
+    else yield showRows(what, rows as never);
   };
 }
 

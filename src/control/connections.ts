@@ -1,23 +1,34 @@
-/** Rows and events of connections, from copies of their records (datapath/conntrack/connection.ts). */
+/** Rows and events of connections and expectations, from copies of their records (datapath/conntrack). */
 import {
   CONNECTION_DNAT,
+  CONNECTION_FTP,
   CONNECTION_ORIGIN,
   CONNECTION_PEERS,
   CONNECTION_REPLIED,
   CONNECTION_SNAT,
   CONNECTION_STRIDE,
+  CONNECTION_TFTP,
   CONNECTION_TUPLES,
   Connection,
   EVENT_CONNECTION,
   EVENT_STRIDE,
   EventRecord,
+  EXPECTATION_COPY_SIZE,
+  EXPECTATION_TUPLES,
+  ExpectationCopy,
   NETWORK_IPV6,
   Origin,
   Peer,
   TUPLE_SIZE,
   Tuple,
 } from '../datapath.ts';
-import type { ConnectionEvent, ConnectionRow, ConnectionTuple } from '../model.ts';
+import type {
+  ConnectionEnds,
+  ConnectionEvent,
+  ConnectionRow,
+  ConnectionTuple,
+  ExpectationRow,
+} from '../model.ts';
 import { toNumber } from '../table/bytes.ts';
 import { shownState, TCP_STATES } from '../table/connection-filter.ts';
 import { ICMP, ICMPV6, TCP } from '../table/protocols.ts';
@@ -30,6 +41,18 @@ const REASONS = ['expired', 'replaced', 'flushed', 'forced'] as const;
 /** Reads records that stand one after another; `nowMs` when they were copied. */
 export function connectionRows(records: Uint8Array, nowMs: number): ConnectionRow[] {
   return cut(records, CONNECTION_STRIDE, (record) => connectionRow(record, nowMs));
+}
+
+/** The same for copies of expectations. */
+export function expectationRows(copies: Uint8Array): ExpectationRow[] {
+  return cut(copies, EXPECTATION_COPY_SIZE, (copy) => ({
+    protocol: copy.getUint8(EXPECTATION_TUPLES + Tuple.proto),
+    original: endsAt(copy, EXPECTATION_TUPLES),
+    parent: endsAt(copy, EXPECTATION_TUPLES + TUPLE_SIZE),
+    zone: copy.getUint16(EXPECTATION_TUPLES + Tuple.zone, true),
+    mark: copy.getUint32(ExpectationCopy.mark, true),
+    labels: labelsAt(copy, ExpectationCopy.label),
+  }));
 }
 
 /** The same for records of events. */
@@ -68,8 +91,9 @@ function connectionRow(record: DataView, nowMs: number): ConnectionRow {
     reply: tupleOf(record, 1),
     zone: record.getUint16(CONNECTION_TUPLES + Tuple.zone, true),
     mark: record.getUint32(Connection.mark, true),
-    labels: `0x${toNumber(bytesOf(record, Connection.label, 16)).toString(16)}`,
+    labels: labelsAt(record, Connection.label),
     ...(protocol === TCP && statesOf(record)),
+    ...helperOf(flags),
     replied: (flags & CONNECTION_REPLIED) !== 0,
     snat: (flags & CONNECTION_SNAT) !== 0,
     dnat: (flags & CONNECTION_DNAT) !== 0,
@@ -78,14 +102,25 @@ function connectionRow(record: DataView, nowMs: number): ConnectionRow {
   };
 }
 
+const labelsAt = (record: DataView, offset: number): string =>
+  `0x${toNumber(bytesOf(record, offset, 16)).toString(16)}`;
+
 function tupleOf(record: DataView, direction: number): ConnectionTuple {
-  const at = CONNECTION_TUPLES + direction * TUPLE_SIZE;
+  const counters = CONNECTION_ORIGIN + direction * Origin.replyPackets;
+  return {
+    ...endsAt(record, CONNECTION_TUPLES + direction * TUPLE_SIZE),
+    packets: Number(record.getBigUint64(counters + Origin.packets, true)),
+    bytes: Number(record.getBigUint64(counters + Origin.bytes, true)),
+  };
+}
+
+/** What the tuple at `at` says. */
+function endsAt(record: DataView, at: number): ConnectionEnds {
   const protocol = record.getUint8(at + Tuple.proto);
   const isIpv6 = record.getUint8(at + Tuple.l3) === NETWORK_IPV6;
   const address = (offset: number): string =>
     isIpv6 ? printIpv6(bytesOf(record, at + offset, 16)) : printIpv4(bytesOf(record, at + offset, 4));
   const port = (offset: number): number => record.getUint16(at + offset);
-  const counters = CONNECTION_ORIGIN + direction * Origin.replyPackets;
   return {
     src: address(Tuple.srcLow),
     dst: address(Tuple.dstLow),
@@ -96,8 +131,6 @@ function tupleOf(record: DataView, direction: number): ConnectionTuple {
           code: record.getUint8(at + Tuple.tpDst + 1),
         }
       : { sport: port(Tuple.tpSrc), dport: port(Tuple.tpDst) }),
-    packets: Number(record.getBigUint64(counters + Origin.packets, true)),
-    bytes: Number(record.getBigUint64(counters + Origin.bytes, true)),
   };
 }
 
@@ -108,6 +141,11 @@ function statesOf(record: DataView): Pick<ConnectionRow, 'state' | 'originalStat
     originalState: TCP_STATES[state(0)]!,
     replyState: TCP_STATES[state(1)]!,
   };
+}
+
+function helperOf(flags: number): Pick<ConnectionRow, 'helper'> {
+  if (flags & CONNECTION_FTP) return { helper: 'ftp' };
+  return flags & CONNECTION_TFTP ? { helper: 'tftp' } : {};
 }
 
 const bytesOf = ({ buffer, byteOffset }: DataView, offset: number, length: number): Uint8Array =>

@@ -31,7 +31,7 @@ import type { EventSlice } from '../upcall/connection-events.ts';
 import type { ConnectionSlice } from '../upcall/connections.ts';
 import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
 import { type Config, parseMirror, parsePort } from './config.ts';
-import { connectionEvents, connectionRows } from './connections.ts';
+import { connectionEvents, connectionRows, expectationRows } from './connections.ts';
 import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
 import { fragmentRows, memoryRows, threadRow } from './rows.ts';
@@ -153,6 +153,8 @@ export class Switch implements SwitchControl {
         return this.#counters();
       case 'memory':
         return memoryRows(this.#arena, this.#observer);
+      case 'expectations':
+        return expectationRows((await this.#engine.ask({ command: what })) as Uint8Array);
       case 'fragments':
         return fragmentRows(this.#arena, this.#observer);
       default:

@@ -77,6 +77,10 @@ export interface Nat {
   readonly choice?: 'hash' | 'random';
 }
 
+/** Protocols whose connections announce others, and have them let in as related. */
+export const HELPERS = ['ftp', 'tftp'] as const;
+export type Helper = (typeof HELPERS)[number];
+
 /** Has the packet's connection found. `zone`: among those of which; connections of different zones are strangers. */
 export interface CtAction {
   readonly kind: 'ct';
@@ -88,6 +92,8 @@ export interface CtAction {
   /** Where the packet is looked up when its connection is known. Beside that, it goes on here without. */
   readonly table?: number;
   readonly nat?: Nat;
+  /** Who looks at the packets of a connection that is made. */
+  readonly helper?: Helper;
   /** Actions that set mark and label. */
   readonly exec: readonly Action[];
 }

@@ -2,7 +2,9 @@
 import {
   CT_COMMIT,
   CT_FORCE,
+  CT_FTP,
   CT_NAT,
+  CT_TFTP,
   NAT_DESTINATION,
   NAT_HAS_ADDRESS,
   NAT_HAS_PORTS,
@@ -25,8 +27,14 @@ const ADDRESS_WORDS = 4;
 const flagsOf = (...wanted: readonly (readonly [flag: number, isWanted: boolean])[]): number =>
   wanted.reduce((all, [flag, isWanted]) => (isWanted ? all | flag : all), 0);
 
-export const ctFlags = ({ commit, force, nat }: CtAction): number =>
-  flagsOf([CT_COMMIT, commit], [CT_FORCE, force], [CT_NAT, nat !== undefined]);
+export const ctFlags = ({ commit, force, nat, helper }: CtAction): number =>
+  flagsOf(
+    [CT_COMMIT, commit],
+    [CT_FORCE, force],
+    [CT_NAT, nat !== undefined],
+    [CT_FTP, helper === 'ftp'],
+    [CT_TFTP, helper === 'tftp'],
+  );
 
 /** An address as it lies in memory, four words whatever its length. */
 function addressWords(address: Uint8Array | undefined): Uint32Array {
@@ -87,6 +95,8 @@ export function printCtWords(
     zone && `zone=${zone}`,
     markMask && `mark=0x${mark.toString(16)}/0x${markMask.toString(16)}`,
     more.label && `label=${more.label}`,
+    flags & CT_FTP && 'helper=ftp',
+    flags & CT_TFTP && 'helper=tftp',
     flags & CT_NAT && (more.nat ?? 'nat'),
   ];
   return `ct(${parts.filter((part) => part).join(',')})`;

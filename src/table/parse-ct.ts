@@ -2,16 +2,17 @@
  * The action `ct(…)`, which has a packet's connection found, and makes it.
  *
  *     ct(commit,force,table=1,zone=NXM_NX_REG0[0..15],nat(src=10.0.0.1-10.0.0.9:5000-5999,random),
- *        exec(set_field:5->ct_mark))
+ *        exec(set_field:5->ct_mark),alg=ftp)
  *
  * What OVS refuses is refused here: anything but IP, `commit` of invalid packets, without it what only a new
- * connection can have, and addresses that packets of the flow cannot have.
+ * connection can have, addresses that packets of the flow cannot have, and a helper for a protocol that they may not
+ * have.
  */
-import type { Action, CtAction, Nat } from './action.ts';
+import { type Action, type CtAction, HELPERS, type Helper, type Nat } from './action.ts';
 import { isZero } from './bytes.ts';
 import { type ActionParser, type Context, plain, requireKind } from './context.ts';
 import { SETTERS, source } from './parse-set.ts';
-import { ON_IP, ON_IPV4, ON_IPV6 } from './protocols.ts';
+import { ON_IP, ON_IPV4, ON_IPV6, ON_TCP, ON_UDP } from './protocols.ts';
 import {
   fail,
   type Item,
@@ -26,7 +27,7 @@ import {
 } from './syntax.ts';
 import { parseIpv4, parseIpv6 } from './values.ts';
 
-const OPTIONS = ['commit', 'force', 'table', 'zone', 'nat', 'exec'];
+const OPTIONS = ['commit', 'force', 'table', 'zone', 'nat', 'exec', 'alg'];
 const NAT_OPTIONS = ['src', 'dst', 'persistent', 'hash', 'random'];
 const ZONE_BITS = 16;
 const PORT_MAX = 0xffff;
@@ -101,10 +102,17 @@ function exec(item: Item, around: Context): Action[] {
   });
 }
 
+function helper(token: Token, context: Context): Helper {
+  const name = HELPERS.find((known) => known === token.text);
+  if (!name) return fail(token, `"${token.text}"`, HELPERS.join(' or '));
+  requireKind(token, name === 'ftp' ? ON_TCP : ON_UDP, context);
+  return name;
+}
+
 function ct(item: Item, context: Context): CtAction {
   requireKind(item.name, ON_IP, context);
   const options = optionsOf(item.value ? splitItems(item.value) : [], OPTIONS);
-  const [commit, force, tableOption, zoneOption, natOption, execOption] = OPTIONS.map((option) =>
+  const [commit, force, tableOption, zoneOption, natOption, execOption, algOption] = OPTIONS.map((option) =>
     options.get(option),
   );
   for (const word of [commit, force]) if (word) withoutValue(word);
@@ -128,6 +136,7 @@ function ct(item: Item, context: Context): CtAction {
     zone: zoneOption ? zone(valueFor(zoneOption, 'zone=ZONE'), context) : 0,
     ...(tableOption && { table: parseTable(valueFor(tableOption, 'table=TABLE')) }),
     ...(translation && { nat: translation }),
+    ...(algOption && { helper: helper(valueFor(algOption, 'alg=HELPER'), context) }),
     exec: settings,
   };
 }

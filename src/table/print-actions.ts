@@ -129,7 +129,7 @@ export function printNat(nat: Nat): string {
 }
 
 function printCt(action: CtAction, names: PortNames | undefined): string {
-  const { commit, force, table, zone, nat, exec } = action;
+  const { commit, force, table, zone, nat, helper, exec } = action;
   const printedZone = typeof zone === 'number' ? `${zone}` : printSubfield(zone);
   return call('ct', [
     commit && 'commit',
@@ -138,6 +138,7 @@ function printCt(action: CtAction, names: PortNames | undefined): string {
     zone !== 0 && `zone=${printedZone}`,
     nat !== undefined && printNat(nat),
     exec.length > 0 && `exec(${printActions(exec, names)})`,
+    helper !== undefined && `alg=${helper}`,
   ]);
 }
 

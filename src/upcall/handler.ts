@@ -25,6 +25,7 @@ import { ConnectionEvents } from './connection-events.ts';
 import { flushSlice, listSlice } from './connections.ts';
 import { DatapathMeters } from './datapath-meters.ts';
 import { puntEvent, removalEvent } from './events.ts';
+import { listExpectations } from './expectations.ts';
 import { credit, type Heard, Megaflows, type NamedTranslation } from './megaflows.ts';
 import { Monitors } from './monitors.ts';
 import { Names } from './names.ts';
@@ -249,6 +250,8 @@ export class Handler {
         return listSlice(this.#datapath, request.from, parseConnectionFilter(request.filter));
       case 'flush':
         return flushSlice(this.#datapath, request.from, parseConnectionFilter(request.filter));
+      case 'expectations':
+        return listExpectations(this.#datapath);
       case 'limits':
         return limitRows(this.#datapath);
       case 'timeouts':

@@ -27,6 +27,7 @@ const LOOKS: readonly HandlerRequest['command'][] = [
   'timeouts',
   'changeZones',
   'sequenceChecking',
+  'expectations',
   'snapshot',
 ];
 const RULE_LOOKS: readonly RuleCommand[] = ['dump', 'stats', 'snapshot'];

@@ -55,7 +55,7 @@ export type HandlerRequest =
   | { command: 'changeZones'; setting: ZoneSetting; action: ZoneAction; text: string }
   | { command: 'sequenceChecking'; on?: boolean | undefined }
   | { command: 'ports'; ports: PortName[] }
-  | { command: 'flows' | 'megaflows' | 'macs' | ZoneSetting }
+  | { command: 'flows' | 'megaflows' | 'macs' | 'expectations' | ZoneSetting }
   /** What a handler that has just started must be asked to have the same tables. */
   | { command: 'snapshot' };
 
@@ -66,6 +66,8 @@ export type HandlerReply =
   | MacRow[]
   | LimitRow[]
   | TimeoutRow[]
+  /** Copies of expectations. */
+  | Uint8Array
   | HandlerRequest[]
   | Watched
   | ConnectionSlice

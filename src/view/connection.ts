@@ -2,7 +2,13 @@
  * Connections and what happens to them, a line each: as Open vSwitch's `dump-conntrack` has them (`ovs`), or as
  * Linux's `conntrack -L` and `-E` have them (`linux`). Tools read these lines, so not a blank is ours.
  */
-import type { ConnectionEvent, ConnectionRow, ConnectionTuple } from '../model.ts';
+import type {
+  ConnectionEnds,
+  ConnectionEvent,
+  ConnectionRow,
+  ConnectionTuple,
+  ExpectationRow,
+} from '../model.ts';
 
 export const CONNECTION_FORMATS = ['ovs', 'linux'] as const;
 export type ConnectionFormat = (typeof CONNECTION_FORMATS)[number];
@@ -44,7 +50,7 @@ export function connectionLine(row: ConnectionRow, { format, stats = false }: Li
 }
 
 function ovsLine(row: ConnectionRow, stats: boolean): string {
-  const { protocol, original, reply, zone, mark, labels, state } = row;
+  const { protocol, original, reply, zone, mark, labels, state, helper } = row;
   return [
     OVS_PROTOCOLS[protocol] ?? String(protocol),
     `orig=(${ovsTuple(original, stats)})`,
@@ -54,23 +60,40 @@ function ovsLine(row: ConnectionRow, stats: boolean): string {
     mark !== 0 && `mark=${mark}`,
     labels !== '0x0' && `labels=${labels}`,
     state !== undefined && `protoinfo=(state=${state})`,
+    helper !== undefined && `helper=${helper}`,
   ]
     .filter(Boolean)
     .join(',');
 }
 
-function ovsTuple(
-  { src, dst, sport, dport, id, type, code, packets, bytes }: ConnectionTuple,
-  stats: boolean,
-) {
-  const rest = id === undefined ? `sport=${sport},dport=${dport}` : `id=${id},type=${type},code=${code}`;
+function ovsTuple(tuple: ConnectionTuple, stats: boolean): string {
+  const { packets, bytes } = tuple;
   const counted = stats && (packets > 0 || bytes > 0) ? `,packets=${packets},bytes=${bytes}` : '';
-  return `src=${src},dst=${dst},${rest}${counted}`;
+  return `${ovsEnds(tuple)}${counted}`;
+}
+
+function ovsEnds({ src, dst, sport, dport, id, type, code }: ConnectionEnds): string {
+  const rest = id === undefined ? `sport=${sport},dport=${dport}` : `id=${id},type=${type},code=${code}`;
+  return `src=${src},dst=${dst},${rest}`;
+}
+
+/** A connection that is expected, as `dump-conntrack-exp` writes it. */
+export function expectationLine({ protocol, original, parent, zone, mark, labels }: ExpectationRow): string {
+  return [
+    OVS_PROTOCOLS[protocol],
+    `orig=(${ovsEnds(original)})`,
+    `parent=(${ovsEnds(parent)})`,
+    zone !== 0 && `zone=${zone}`,
+    mark !== 0 && `mark=${mark}`,
+    labels !== '0x0' && `labels=${labels}`,
+  ]
+    .filter(Boolean)
+    .join(',');
 }
 
 /** What has ended has neither time left nor state. */
 function linuxLine(row: ConnectionRow, stats: boolean, isThere: boolean): string {
-  const { protocol, original, reply, zone, mark, state, replied } = row;
+  const { protocol, original, reply, zone, mark, state, helper, replied } = row;
   return [
     `${(LINUX_PROTOCOLS[protocol] ?? 'unknown').padEnd(8)} ${protocol}`,
     isThere && Math.floor(row.expiresSeconds),
@@ -81,6 +104,7 @@ function linuxLine(row: ConnectionRow, stats: boolean, isThere: boolean): string
     isAssured(row) && '[ASSURED]',
     `mark=${mark}`,
     zone !== 0 && `zone=${zone}`,
+    helper !== undefined && `helper=${helper}`,
     'use=1',
   ]
     .filter((part) => part !== false)

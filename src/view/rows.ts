@@ -10,7 +10,10 @@ const hex = (address: number) => `0x${address.toString(16).padStart(8, '0')}`;
 const portState = ({ state, carrier, sinceSeconds }: Shown['ports']): string =>
   state === 'down' ? `down ${time(1000 * sinceSeconds)}` : carrier ? 'up' : 'no carrier';
 
-const COLUMNS: { [What in keyof Shown]: Column<Shown[What]>[] } = {
+/** What tools read as Open vSwitch writes it has lines of its own. */
+type Tabular = Exclude<keyof Shown, 'expectations'>;
+
+const COLUMNS: { [What in Tabular]: Column<Shown[What]>[] } = {
   ports: [
     { head: '#', cell: (port) => String(port.number), right: true },
     { head: 'port', cell: (port) => port.name },
@@ -116,7 +119,7 @@ const STAGES: Column<StageRow & { thread: number }>[] = [
 ];
 
 /** The lines of a table of `rows`; below threads, one of where their time goes. */
-export function showRows<What extends keyof Shown>(what: What, rows: readonly Shown[What][]): string[] {
+export function showRows<What extends Tabular>(what: What, rows: readonly Shown[What][]): string[] {
   const lines = table(COLUMNS[what], rows);
   if (what !== 'threads') return lines;
   const stages = (rows as readonly ThreadRow[]).flatMap(({ number, stages }) =>

@@ -195,6 +195,16 @@ import { acquire as acquireReally, release as releaseReally`,
     within: { all: 5000, drawn: 3000 },
   },
   {
+    name: 'announced-by-who-is-gone',
+    scenario: 'expectation',
+    edit: {
+      file: 'datapath/conntrack/expectation.ts',
+      find: 'isLive(generationOf(parent)) && ',
+      replace: '',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
     name: 'filed-cleared-after-the-look',
     scenario: 'expiry',
     edit: {

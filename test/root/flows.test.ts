@@ -141,7 +141,7 @@ test('show tells the same to people and to programs', { skip, timeout }, async (
       const memory = await heddle.show('memory');
       assert(memory.some(({ region, bytes }) => region === 'frames' && bytes > 0));
 
-      for (const what of SHOWN) {
+      for (const what of SHOWN.filter((what) => what !== 'expectations')) {
         const lines = await heddle.heddle('show', what);
         const rows = await heddle.show(what);
         assert(lines.length > rows.length, `${what}: a line for each of ${rows.length} rows, and a head`);

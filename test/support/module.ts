@@ -50,6 +50,7 @@ interface StructureExports {
   execute(frame: number, program: number, key: number): void;
 
   // Connections
+  splice(frame: number, from: number, to: number, bytes: number, length: number): number;
   extract(frame: number, zone: number, tuple: number): number;
   track(frame: number, request: number, label: number, nat: number): void;
   forgetTracking(frame: number): void;

@@ -226,6 +226,17 @@ test('a new connection is translated as asked', () => {
   assert.equal(first('ip,actions=ct(nat,table=1)', udp), 'ct(nat),recirc(0x1)');
 });
 
+test('a helper is asked for by the flow', () => {
+  assert.equal(
+    first('tcp,actions=ct(commit,zone=3,alg=ftp,nat),2', tcp).replace(/.*actions:/, ''),
+    'ct(commit,zone=3,helper=ftp,nat),2',
+  );
+  assert.equal(
+    first('udp,actions=ct(commit,alg=tftp),2', udp).replace(/.*actions:/, ''),
+    'ct(commit,helper=tftp),2',
+  );
+});
+
 test('what is set after a translation leaves alone what that has replaced', () => {
   assert.equal(
     first('tcp,actions=mod_tp_src:5,ct(commit,nat(src=10.0.0.1:80)),mod_tp_dst:9,2', tcp).replace(

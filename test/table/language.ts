@@ -339,6 +339,10 @@ function nat(isV6: boolean): fc.Arbitrary<string> {
   );
 }
 
+/** The helper of a protocol, if it has one. */
+const helper = ({ nwProto }: Packets): string =>
+  nwProto === 6 ? 'alg=ftp' : nwProto === 17 ? 'alg=tftp' : '';
+
 const COMMITTED = FIELDS.filter(({ committed }) => committed);
 
 /** @param setting what may stand in exec beside move */
@@ -362,13 +366,14 @@ function ct(packets: Packets, setting: fc.Arbitrary<string>): fc.Arbitrary<strin
       some(nat(packets.ethType === V6)),
       some(list([setting, move], 3).map((actions) => `exec(${actions.join(',')})`)),
       fc.boolean(),
+      fc.constantFrom('', helper(packets)),
     )
-    .map(([commit, table, from, translation, exec, commits]) => {
+    .map(([commit, table, from, translation, exec, commits, alg]) => {
       const isPlain = translation === undefined || /^nat(\(\))?$/.test(translation);
       const parts = commits
-        ? [translation, from, commit, table, exec]
-        : [table, isPlain ? translation : undefined, from];
-      return `ct(${parts.filter((part) => part !== undefined).join(',')})`;
+        ? [translation, from, alg, commit, table, exec]
+        : [table, isPlain ? translation : undefined, from, alg];
+      return `ct(${parts.filter((part) => part).join(',')})`;
     });
 }
 

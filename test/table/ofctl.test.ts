@@ -154,6 +154,8 @@ test('connections are asked for and matched as ovs-ofctl says', { skip }, () => 
     'ip,actions=ct(commit,nat(dst=0.0.0.0)),ct(commit,nat(src)),ct(commit,nat(dst=)),ct(nat())',
     'ipv6,actions=ct(commit,nat(src=fe80::1-fe80::9)),ct(commit,nat(src=::))',
     'udp6,actions=ct(commit,nat(dst=[fe80::1]-[fe80::9]:80-90)),ct(nat),ct(commit,nat(src=[::1]))',
+    'tcp,actions=ct(alg=ftp,commit,nat,zone=3,table=2,exec(load:1->ct_mark)),ct(alg=ftp)',
+    'udp6,actions=ct(commit,alg=tftp)',
     'ip,actions=ct(commit,exec(load:1->ct_label[0..3],move:reg0[]->ct_mark[])),clone(ct(commit,exec()))',
   ]);
   agree('OpenFlow15', [

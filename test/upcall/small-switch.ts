@@ -17,11 +17,12 @@ export interface Sent {
 export const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
 
 export class SmallSwitch {
-  readonly rig = new Rig({ flows: 1024, frames: 1024, largeFrames: 256, connections: 4096 });
+  readonly rig: Rig;
   readonly handler: Handler;
   nowMs = 0;
 
-  constructor(flows: string, rules: RuleLimits = NO_LIMITS) {
+  constructor(flows: string, rules: RuleLimits = NO_LIMITS, connections = 4096) {
+    this.rig = new Rig({ flows: 1024, frames: 1024, largeFrames: 256, connections });
     this.rig.open(1, 2, 3);
     this.handler = new Handler(this.rig.handler, {
       ports: this.ports(),
