@@ -8,8 +8,9 @@
 import { fragmentAt } from '../conntrack/fragment';
 import { FRAGMENT_GONE, FRAGMENT_REFUSED, holdFragment } from '../conntrack/hold';
 import { trackDatagram } from '../conntrack/reassemble';
+import { CtRequest } from '../conntrack/request';
 import { forgetTracking } from '../conntrack/state';
-import { CtRequest, track } from '../conntrack/track';
+import { track } from '../conntrack/track';
 import { Key } from '../flow/key';
 import { frameAt, SHAPE_FRAGMENT } from '../packet/frame';
 import { execute } from './execute';

@@ -28,8 +28,9 @@ import {
 import { be16, IPV4_FRAGMENT_OFFSET, IPV4_MORE_FRAGMENTS, IPV6_HEADER, putBe16 } from '../packet/headers';
 import { endOf, FRAGMENT_HEADER, fragmentAt } from './fragment';
 import { dropFragments } from './fragment-expiry';
+import { CtRequest } from './request';
 import { CT_DNAT, CT_SNAT, stateIn } from './state';
-import { CtRequest, track } from './track';
+import { track } from './track';
 import { setAddresses } from './translate';
 
 /** What a length field can say: of IPv4 with its header, of IPv6 without. */

@@ -10,6 +10,7 @@
  * Protocol, ports and addresses are the connection's original ones; `ctNwProto` is 0 when there are none. The line
  * says something while the frame has FRAME_TRACKED; its holder alone reads and writes it, as the rest of the record.
  */
+import { COUNT_CT_INVALID, count } from '../counters';
 import { Key } from '../flow/key';
 import { LINE } from '../memory/arena';
 import { FRAME_TRACKED, Frame } from '../packet/frame';
@@ -38,7 +39,7 @@ export function stateIn(frame: Frame, zone: u16): u32 {
   return <u32>lineOf(frame).ctState;
 }
 
-/** The packet is one that no connection is for, and has no tuple. No connection has heard of it. */
+/** The packet is one that no connection is for, and has no tuple. No connection has heard of it. Counts it. */
 export function noteInvalid(frame: Frame, zone: u16): void {
   const line = changetype<usize>(frame) + LINE;
   v128.store(line, i64x2.splat(0));
@@ -46,6 +47,7 @@ export function noteInvalid(frame: Frame, zone: u16): void {
   for (let at: usize = 16; at < LINE; at += 16) v128.store(line + at, i64x2.splat(0));
   frame.flags |= FRAME_TRACKED;
   frame.connection = 0;
+  count(COUNT_CT_INVALID, 1);
 }
 
 /** The packet has these bits, and this original tuple; no mark or label, and no connection has heard of it. */

@@ -8,8 +8,9 @@ import { enter } from '../memory/epoch';
 import { frameAt } from '../packet/frame';
 import { parse } from '../packet/parse';
 import { NatRequest } from './nat';
+import { CtRequest } from './request';
 import { forgetTracking } from './state';
-import { CtRequest, track } from './track';
+import { track } from './track';
 import { letGo } from './train';
 
 const REQUEST_ROOM: usize = 64; // behind which there is room for a NatRequest

@@ -1,0 +1,69 @@
+/** What a packet does to the connection that it belongs to. Under the connection's lock, or before anybody sees it. */
+import { self } from '../memory/thread';
+import { Frame } from '../packet/frame';
+import {
+  CONNECTION_EXPECTED,
+  CONNECTION_HELPED,
+  CONNECTION_REPLIED,
+  Connection,
+  ORIGINAL,
+  originOf,
+  REPLY,
+  tupleOf,
+} from './connection';
+import { EVENT_UPDATE, noteEvent } from './events';
+import { expireAt } from './filing';
+import { assist } from './helper';
+import { advanceConnection } from './protocol';
+import { CtRequest } from './request';
+import { ownSegment, UPDATE_INVALID, UPDATE_NEW, UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
+import { CT_ESTABLISHED, CT_NEW, CT_RELATED, CT_REPLY } from './state';
+import { timeoutOf } from './timeouts';
+
+/** Has the connection's protocol look at the packet, and puts its end off. UPDATE_… */
+export function hear(connection: Connection, frame: Frame, direction: u32): u32 {
+  const timeout = connection.timeout;
+  const update = advanceConnection(connection, direction, ownSegment());
+  if (update == UPDATE_INVALID || update == UPDATE_NEW) return update;
+  countPacket(connection, frame, direction);
+  if (direction == REPLY) connection.flags |= CONNECTION_REPLIED;
+  if (update != UPDATE_TOLERATED) {
+    const zone = tupleOf(connection, ORIGINAL).zone;
+    expireAt(connection, self.nowMs + timeoutOf(zone, connection.timeout));
+  }
+  if (connection.timeout != timeout) noteEvent(connection, EVENT_UPDATE, 0);
+  return update;
+}
+
+/** Counts a packet that goes in `direction`. */
+export function countPacket(connection: Connection, frame: Frame, direction: u32): void {
+  const origin = originOf(connection);
+  if (direction == ORIGINAL) {
+    origin.packets++;
+    origin.bytes += <u64>frame.length;
+  } else {
+    origin.replyPackets++;
+    origin.replyBytes += <u64>frame.length;
+  }
+}
+
+/** The bits that a packet has after UPDATE_…, but for those of its translation. */
+export function stateOf(connection: Connection, update: u32, direction: u32): u32 {
+  const related = connection.flags & CONNECTION_EXPECTED ? CT_RELATED : 0;
+  if (update == UPDATE_VALID_NEW) return CT_NEW | related;
+  return CT_ESTABLISHED | (direction == REPLY ? CT_REPLY : 0) | related;
+}
+
+/** Sets mark and label as an action asks. One that was expected keeps what it got from its parent. */
+export function setMark(connection: Connection, request: CtRequest, label: usize): void {
+  if (connection.flags & CONNECTION_EXPECTED) return;
+  connection.mark = (connection.mark & ~request.markMask) | request.mark;
+  if (label == 0) return;
+  connection.label = (connection.label & ~load<u64>(label, 16)) | load<u64>(label);
+  connection.labelHigh = (connection.labelHigh & ~load<u64>(label, 24)) | load<u64>(label, 8);
+}
+
+/** Has the connection's helper look at the packet, if it has one. False: the packet must not go on. */
+export function isHelped(frame: Frame, connection: Connection, direction: u32, isTranslating: bool): bool {
+  return !(connection.flags & CONNECTION_HELPED) || assist(frame, connection, direction, isTranslating);
+}
