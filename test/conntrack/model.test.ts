@@ -11,7 +11,7 @@ import test from 'node:test';
 import { seeded } from '../support/seeded.ts';
 import { Trial } from './model/trial.ts';
 
-const PACKETS = Number(process.env.PACKETS ?? 500_000);
+const PACKETS = Number(process.env.PACKETS ?? 1_000_000);
 /** So many see everything happen. */
 const ENOUGH = 300_000;
 

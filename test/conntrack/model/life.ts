@@ -103,8 +103,17 @@ export abstract class Life {
     const { random } = this;
     const about = pick(random, this.#arrived);
     if (about && chance(random, 0.05)) return this.#error(about);
-    const sent = this.say();
-    return chance(random, 0.03) ? { ...sent, packet: this.#damaged(sent.packet) } : sent;
+    const { direction, packet } = this.say();
+    return { direction, packet: this.#odd(packet) };
+  }
+
+  /** Now and then there is more to a packet than usual, or less. */
+  #odd(packet: Packet): Packet {
+    const { random } = this;
+    if (chance(random, 0.03)) return this.#damaged(packet);
+    if (chance(random, 0.03)) return { ...packet, hasOptions: true };
+    if (chance(random, 0.03)) return { ...packet, padding: 1 + random.below(20) };
+    return chance(random, 0.03) ? { ...packet, tagged: true } : packet;
   }
 
   arrive({ direction, packet }: Sent): void {

@@ -3,6 +3,7 @@ import type { TcpSegment } from '../../support/naive-tcp.ts';
 import {
   concat,
   ethernet,
+  extension,
   get16,
   icmp,
   ipv4,
@@ -33,6 +34,12 @@ export interface Packet {
   tcp?: TcpSegment;
   icmp?: Icmp;
   wrong?: Wrong;
+  /** It has a VLAN tag. */
+  tagged?: boolean;
+  /** It has IP options, or an extension header of IPv6. */
+  hasOptions?: boolean;
+  /** Bytes behind all that IP tells of. */
+  padding?: number;
 }
 
 export interface Icmp {
@@ -53,19 +60,27 @@ export const hasPorts = (protocol: number): boolean =>
 
 // As bytes
 
-export const ETHERNET_BYTES = 14;
-const headerBytes = (packet: Packet): number => (isV6(packet.src) ? 40 : 20);
+/** Nothing, to be read as what it takes to fill the room. */
+const IPV4_OPTIONS = Uint8Array.of(1, 1, 1, 1);
+const IPV6_OPTIONS = extension(60, Uint8Array.of(1, 4, 0, 0, 0, 0));
+
+const headerBytes = ({ src, hasOptions }: Packet): number =>
+  isV6(src) ? (hasOptions ? 48 : 40) : hasOptions ? 24 : 20;
 
 export function encode(packet: Packet): Uint8Array {
-  const bytes = ethernet({}, network(packet));
-  if (packet.wrong === 'IP checksum') bytes[ETHERNET_BYTES + 8]! ^= 1;
-  if (packet.wrong === 'checksum') spoil(bytes, ETHERNET_BYTES + headerBytes(packet) + checksumAt(packet));
+  const { wrong, tagged, padding = 0 } = packet;
+  const bytes = ethernet({ vlan: tagged ? 5 : undefined, padding }, network(packet));
+  const ip = tagged ? 18 : 14;
+  if (wrong === 'IP checksum') bytes[ip + 8]! ^= 1;
+  if (wrong === 'checksum') spoil(bytes, ip + headerBytes(packet) + checksumAt(packet));
   return bytes;
 }
 
 function network(packet: Packet): Network {
-  const { src, dst } = packet;
-  return isV6(src) ? ipv6({ src, dst }, transport(packet)) : ipv4({ src, dst }, transport(packet));
+  const { src, dst, hasOptions } = packet;
+  return isV6(src)
+    ? ipv6({ src, dst, extensions: hasOptions ? [IPV6_OPTIONS] : [] }, transport(packet))
+    : ipv4({ src, dst, ...(hasOptions && { options: IPV4_OPTIONS }) }, transport(packet));
 }
 
 function transport(packet: Packet): Transport {
@@ -196,7 +211,13 @@ export function describe(packet: Packet): string {
   const { src, dst, protocol, sport, dport, length, wrong } = packet;
   const ends = hasPorts(protocol) ? `${src}:${sport} > ${dst}:${dport}` : `${src} > ${dst}`;
   const more = packet.tcp ? segment(packet.tcp) : packet.icmp ? query(packet) : '';
-  return `${protocolName(protocol)} ${ends}${more} length ${length}${wrong ? ` wrong ${wrong}` : ''}`;
+  const odd = [
+    packet.hasOptions && 'with options',
+    packet.tagged && 'tagged',
+    packet.padding && 'padded',
+    wrong && `wrong ${wrong}`,
+  ];
+  return [`${protocolName(protocol)} ${ends}${more} length ${length}`, ...odd].filter(Boolean).join(', ');
 }
 
 const FLAGS = 'FSRPAU';

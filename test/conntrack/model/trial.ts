@@ -16,7 +16,7 @@ const LIVES = 50;
 const CONNECTIONS = 250;
 const MOST_IN_BATCH = 20;
 /** Batches between two looks at everything. */
-const SETTLED_EVERY = 80;
+const SETTLED_EVERY = 150;
 
 const COUNTERS = [
   'ctCreated',
