@@ -14,7 +14,7 @@
  * datagram on two ways through the tables is two (Datagram.recirculation).
  */
 import { map } from '../memory/arena';
-import { fold, headerSum } from '../packet/checksum';
+import { fold, sum } from '../packet/checksum';
 import { Frame, frameAt, NETWORK_IPV4 } from '../packet/frame';
 import {
   be16,
@@ -77,7 +77,7 @@ function readIpv4(frame: Frame, fragment: Fragment, name: Tuple): bool {
   v128.store(changetype<usize>(name), v128.load_zero<u32>(ip, 16), 16);
   name.proto = load<u8>(ip, 9);
   setName(name, <u32>load<u16>(ip, 4));
-  return fold(headerSum(ip, header)) == 0xffff;
+  return fold(sum(ip, header)) == 0xffff;
 }
 
 /** Steps over what precedes the fragment header, which is there, as the parser did (ipv6.ts). */

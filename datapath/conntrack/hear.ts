@@ -3,7 +3,6 @@ import { self } from '../memory/thread';
 import { Frame } from '../packet/frame';
 import {
   CONNECTION_EXPECTED,
-  CONNECTION_HELPED,
   CONNECTION_REPLIED,
   Connection,
   ORIGINAL,
@@ -13,7 +12,6 @@ import {
 } from './connection';
 import { EVENT_UPDATE, noteEvent } from './events';
 import { expireAt } from './filing';
-import { assist } from './helper';
 import { advanceConnection } from './protocol';
 import { CtRequest } from './request';
 import { ownSegment, UPDATE_INVALID, UPDATE_NEW, UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
@@ -61,9 +59,4 @@ export function setMark(connection: Connection, request: CtRequest, label: usize
   if (label == 0) return;
   connection.label = (connection.label & ~load<u64>(label, 16)) | load<u64>(label);
   connection.labelHigh = (connection.labelHigh & ~load<u64>(label, 24)) | load<u64>(label, 8);
-}
-
-/** Has the connection's helper look at the packet, if it has one. False: the packet must not go on. */
-export function isHelped(frame: Frame, connection: Connection, direction: u32, isTranslating: bool): bool {
-  return !(connection.flags & CONNECTION_HELPED) || assist(frame, connection, direction, isTranslating);
 }

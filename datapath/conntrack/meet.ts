@@ -13,6 +13,7 @@ import { NONE } from '../memory/arena';
 import { self } from '../memory/thread';
 import { Frame } from '../packet/frame';
 import {
+  CONNECTION_HELPED,
   CONNECTION_STRIDE,
   Connection,
   connectionAt,
@@ -25,8 +26,8 @@ import {
 import { abandon, admit, publish, TABLE_FULL, TUPLE_TAKEN, takeConnection } from './create';
 import { EVENT_NEW, noteEvent } from './events';
 import { Expectation, findExpectation } from './expectation';
-import { countPacket, isHelped, setMark, stateOf } from './hear';
-import { giveHelper, noteExpected, relateTo } from './helper';
+import { countPacket, setMark, stateOf } from './hear';
+import { assist, giveHelper, noteExpected, relateTo } from './helper';
 import { chooseTranslation, followParent, NatRequest } from './nat';
 import { beginConnection } from './protocol';
 import { CtRequest } from './request';
@@ -70,7 +71,7 @@ export function meet(frame: Frame, request: CtRequest, tuple: Tuple, label: usiz
   hold(connection);
   noteEvent(connection, EVENT_NEW, 0);
   const isTranslating = (request.flags & CT_NAT) != 0;
-  isHelped(frame, connection, ORIGINAL, isTranslating);
+  if (connection.flags & CONNECTION_HELPED) assist(frame, connection, ORIGINAL, isTranslating);
   const translated = isTranslating ? translate(frame, connection, ORIGINAL) : 0;
   const state = stateOf(connection, UPDATE_VALID_NEW, ORIGINAL) | translated;
   noteConnection(frame, state | CT_TRACKED, connection);

@@ -18,6 +18,7 @@ import { self } from '../memory/thread';
 import { Frame } from '../packet/frame';
 import {
   CONNECTION_DNAT,
+  CONNECTION_HELPED,
   CONNECTION_SHIFTED,
   CONNECTION_SNAT,
   Connection,
@@ -29,7 +30,8 @@ import {
   tupleOf,
 } from './connection';
 import { EXTRACT_ERROR, EXTRACT_INVALID, extract } from './extract';
-import { hear, isHelped, setMark, stateOf } from './hear';
+import { hear, setMark, stateOf } from './hear';
+import { assist } from './helper';
 import { meet } from './meet';
 import { CtRequest } from './request';
 import { ownSegment, UPDATE_INVALID, UPDATE_NEW } from './segment';
@@ -68,7 +70,7 @@ export function track(frame: Frame, request: CtRequest, label: usize, nat: usize
   if (handle != NONE && request.flags & CT_FORCE && (handle & 1) == REPLY) {
     end(handle, REMOVED_FORCED);
     before = 0; // as it is now, perhaps translated, it may be another's
-    handle = find(tuple, before);
+    handle = lookUp(tuple, hashTuple(tuple));
   }
   while (true) {
     if (handle == NONE) handle = meet(frame, request, tuple, label, nat);
@@ -132,8 +134,8 @@ function hit(frame: Frame, request: CtRequest, handle: u32, before: u32, label: 
         : (before & (CT_SNAT | CT_DNAT)) | stateOf(connection, update, direction);
   }
   const isTranslating = (request.flags & CT_NAT) != 0 && !(state & (CT_SNAT | CT_DNAT));
-  const concernsHelper = isNews || isTranslating;
-  if (state == CT_INVALID || (concernsHelper && !isHelped(frame, connection, direction, isTranslating))) {
+  const isHelped = (connection.flags & CONNECTION_HELPED) != 0 && (isNews || isTranslating);
+  if (state == CT_INVALID || (isHelped && !assist(frame, connection, direction, isTranslating))) {
     noteInvalid(frame, tupleOf(connection, ORIGINAL).zone);
   } else {
     if (request.flags & CT_COMMIT) setMark(connection, request, label);
