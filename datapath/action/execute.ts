@@ -57,6 +57,9 @@ const CHANGES: u32 =
   (1 << OP_CT_NAT) |
   (1 << OP_CT_CLEAR);
 
+/** What takes the frame before one of these gets a copy. */
+const FOLLOWERS: u32 = CHANGES | (1 << OP_DROP);
+
 /**
  * Runs the program at `pc` on frame `number`, which is then gone: queued, on its way round, or dropped. `key` is
  * the packet's as it came in. Most programs set some fields and send the packet to one port, and need no more.
@@ -86,26 +89,21 @@ function interpret(number: u32, pc: usize, key: Key): void {
       }
       if (taker != 0) handCopy(number, taker, takerBytes, key);
       taker = pc;
-      if (kind & SENDERS) {
-        takerBytes = bytes;
-        bytes = NONE;
-        pc += 8;
-      } else {
-        takerBytes = NONE;
-        pc = behind(pc);
-      }
-    } else if (kind & CHANGES) {
+      takerBytes = kind & SENDERS ? bytes : NONE;
+      if (kind & SENDERS) bytes = NONE;
+      pc = behind(pc);
+    } else if (kind & FOLLOWERS) {
       if (taker != 0) handCopy(number, taker, takerBytes, key);
       taker = 0;
+      if (operation == OP_DROP) {
+        reason = load<u32>(pc + 4);
+        pc += 8;
+        continue;
+      }
       pc = change(number, pc, key);
       if (pc == 0) return;
     } else if (operation == OP_NEXT) {
       pc = blockAt(load<u32>(pc + 4));
-    } else if (operation == OP_DROP) {
-      if (taker != 0) handCopy(number, taker, takerBytes, key);
-      taker = 0;
-      reason = load<u32>(pc + 4);
-      pc += 8;
     } else {
       if (operation == OP_TRUNCATE) bytes = load<u32>(pc + 4);
       else tally(load<u32>(pc + 4), frameAt(number));
