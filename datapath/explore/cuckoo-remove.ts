@@ -2,21 +2,10 @@
  * Removal from a cuckoo map, under no lock: two entries are removed while an insertion moves them, the one from its
  * first bucket to its second, the other back. They must go, and nothing else.
  */
-import { changes, scratch, shares } from '../explore';
+import { scratch } from '../explore';
+import { hashOf, lock, makeMap, map } from '../explore-cuckoo';
 import { NONE } from '../memory/arena';
-import {
-  CUCKOO_BUCKET,
-  CUCKOO_BUCKETS,
-  CUCKOO_SLOTS,
-  CuckooMap,
-  find,
-  findNext,
-  firstOf,
-  format,
-  insert,
-  remove,
-  secondOf,
-} from '../memory/cuckoo';
+import { CUCKOO_SLOTS, find, findNext, insert, remove } from '../memory/cuckoo';
 import { acquire, release } from '../memory/lock';
 import { self } from '../memory/thread';
 
@@ -24,20 +13,6 @@ const BUCKETS: u32 = 8;
 const GOES: u32 = 1000;
 const STAYS: u32 = 2000;
 const COMES: u32 = 3000;
-
-function lock(): usize {
-  return scratch();
-}
-function map(): CuckooMap {
-  return changetype<CuckooMap>(scratch() + 128);
-}
-
-/** A hash whose buckets are these; `which` tells several apart. */
-function hashOf(first: u32, second: u32, which: u32): u32 {
-  let hash: u32 = which << 16;
-  while (firstOf(map(), hash) != first || secondOf(map(), hash) != second) hash++;
-  return hash;
-}
 
 /** Of the entries that go: the first is in bucket 0, and may be in 1; the second in 4, its second, and may be in 5. */
 function goes(i: u32): u32 {
@@ -61,10 +36,7 @@ function fill(bucket: u32, other: u32, i: u32): void {
 
 export function setUp(): void {
   const m = map();
-  const buckets = changetype<usize>(m) + CUCKOO_BUCKETS;
-  shares(buckets, <usize>(BUCKETS * CUCKOO_BUCKET));
-  changes(changetype<usize>(m), CUCKOO_BUCKETS);
-  format(m, BUCKETS);
+  makeMap(BUCKETS);
   store<u32>(scratch() + 64, hashOf(0, 1, 1));
   store<u32>(scratch() + 68, hashOf(5, 4, 2));
   store<u32>(scratch() + 72, hashOf(0, 2, 3));

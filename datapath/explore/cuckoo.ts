@@ -2,21 +2,10 @@
  * Cuckoo map: two threads insert and remove under a lock, so that an entry moves from its second bucket to
  * its first and others move too; two look that entry up all the while, and one that goes.
  */
-import { changes, scratch, shares } from '../explore';
+import { scratch } from '../explore';
+import { hashOf, lock, makeMap, map } from '../explore-cuckoo';
 import { NONE } from '../memory/arena';
-import {
-  CUCKOO_BUCKET,
-  CUCKOO_BUCKETS,
-  CUCKOO_SLOTS,
-  CuckooMap,
-  find,
-  findNext,
-  firstOf,
-  format,
-  insert,
-  remove,
-  secondOf,
-} from '../memory/cuckoo';
+import { CUCKOO_SLOTS, find, findNext, insert, remove } from '../memory/cuckoo';
 import { acquire, release } from '../memory/lock';
 import { self } from '../memory/thread';
 
@@ -25,19 +14,6 @@ const STAYS: u32 = 1000;
 const STAYS_TOO: u32 = 1001; // under the same hash
 const GOES: u32 = 1002;
 
-function lock(): usize {
-  return scratch();
-}
-function map(): CuckooMap {
-  return changetype<CuckooMap>(scratch() + 128);
-}
-
-/** A hash whose buckets are these; `which` tells several apart. */
-function hashOf(first: u32, second: u32, which: u32): u32 {
-  let hash: u32 = which << 16;
-  while (firstOf(map(), hash) != first || secondOf(map(), hash) != second) hash++;
-  return hash;
-}
 function stays(): u32 {
   return load<u32>(scratch() + 64);
 }
@@ -53,10 +29,7 @@ function comesToo(): u32 {
 
 export function setUp(): void {
   const m = map();
-  const buckets = changetype<usize>(m) + CUCKOO_BUCKETS;
-  shares(buckets, <usize>(BUCKETS * CUCKOO_BUCKET));
-  changes(changetype<usize>(m), CUCKOO_BUCKETS);
-  format(m, BUCKETS);
+  makeMap(BUCKETS);
   store<u32>(scratch() + 64, hashOf(0, 1, 1));
   store<u32>(scratch() + 68, hashOf(2, 1, 2));
   store<u32>(scratch() + 72, hashOf(1, 2, 3));

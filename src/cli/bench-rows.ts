@@ -1,5 +1,7 @@
 /** What benches print: a row a figure, the median over the rounds. */
+
 import { median } from '../bench/median.ts';
+import { plural } from '../plural.ts';
 
 export interface Row {
   name: string;
@@ -28,7 +30,7 @@ export function summarize(name: string, unit: string, figures: number[]): Row {
 export function describeRow({ name, value, unit, min, max, threads, nsPerPacket }: Row): string {
   const each = nsPerPacket === undefined ? '' : `, ${Number(nsPerPacket).toFixed(1)} ns/packet`;
   const figure = `${value.toFixed(2)} ${unit}${each}`;
-  return `median   ${name}, ${threads} thread${threads === 1 ? '' : 's'}: ${figure} (${min} to ${max})`;
+  return `median   ${name}, ${plural(Number(threads), 'thread')}: ${figure} (${min} to ${max})`;
 }
 
 export const round3 = (value: number): number => Math.round(value * 1000) / 1000;

@@ -1,8 +1,10 @@
 /** `heddle bench conntrack` and `heddle bench connections`: what connection tracking costs. */
+
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { benchConnections, CONNECTIONS, FIGURES, type Figure, THREADS } from '../bench/connections.ts';
 import { BATCH_MOST, ConntrackBench, type ConntrackOptions, measurePeer } from '../bench/conntrack.ts';
+import { plural } from '../plural.ts';
 import { type Row, row, summarize } from './bench-rows.ts';
 import { print } from './stdout.ts';
 import { UsageError, whole } from './usage.ts';
@@ -122,7 +124,7 @@ async function connections({ rounds, json, ...only }: ConnectionsArguments): Pro
 }
 
 function describeConnections({ name, value, unit, min, max, connections, threads }: Row): string {
-  const what = `${name}, ${connections} connections, ${threads} thread${threads === 1 ? '' : 's'}`;
+  const what = `${name}, ${connections} connections, ${plural(Number(threads), 'thread')}`;
   const [middle, least, most] = [value, min, max].map((figure) => figure.toFixed(figure < 1000 ? 1 : 0));
   return `median   ${what}: ${middle} ${unit} (${least} to ${most})`;
 }

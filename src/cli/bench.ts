@@ -1,9 +1,11 @@
 /** `heddle bench`: measures, and prints the figure. With --json, one row a line. */
+
 import { Command, Option } from 'commander';
 import { benchClassifier, type ClassifierOptions, FLOWS, SUBTABLES } from '../bench/classifier.ts';
 import { benchForward, type ForwardOptions, FRAMES, type Measured, SIZES } from '../bench/forward.ts';
 import { median } from '../bench/median.ts';
 import { MemoryBench, STRUCTURES, type Structure, THREADS } from '../bench/memory.ts';
+import { plural } from '../plural.ts';
 import { addPausesBench } from './bench-pauses.ts';
 import { describeRow, type Row, round3, row, summarize } from './bench-rows.ts';
 import { addTrackingBenches } from './bench-tracking.ts';
@@ -96,7 +98,7 @@ async function classifier({ json, ...options }: ClassifierOptions & { json?: boo
 }
 
 function describeClassified({ value, min, max, subtables, flows, bytesPerFlow }: Row): string {
-  const what = `${subtables} subtable${subtables === 1 ? '' : 's'}, ${flows} flows`;
+  const what = `${plural(Number(subtables), 'subtable')}, ${flows} flows`;
   return `median   ${what}: ${value.toFixed(1)} ns/packet (${min} to ${max}), ${bytesPerFlow} bytes a flow`;
 }
 

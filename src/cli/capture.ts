@@ -5,6 +5,7 @@
  * too slow for. So the file is ours, no frame more than asked for gets into it, and a slow reader of standard
  * output costs the switch nothing.
  */
+
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, createWriteStream, mkdtempSync, openSync, rmSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { Command, InvalidArgumentError } from 'commander';
 import { askSwitch } from '../control/ask.ts';
+import { plural } from '../plural.ts';
 import { stdoutClosed } from './stdout.ts';
 import { findTarget } from './target.ts';
 import { seconds, type Target, UsageError, withTarget } from './usage.ts';
@@ -70,7 +72,7 @@ async function capture(port: string, options: CaptureArguments): Promise<void> {
     output.end();
     await once(output, 'close');
   }
-  console.error(`heddle: ${written} frame${written === 1 ? '' : 's'} captured`);
+  console.error(`heddle: ${plural(written, 'frame')} captured`);
 }
 
 async function createFile(path: string): Promise<Writable> {

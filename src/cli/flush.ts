@@ -1,6 +1,8 @@
 /** `heddle flush`: takes connections out of a running switch. */
+
 import { Argument, Command } from 'commander';
 import { askSwitch } from '../control/ask.ts';
+import { plural } from '../plural.ts';
 import { FILTER_HELP, pagesOf } from './connections.ts';
 import { print } from './stdout.ts';
 import { findTarget } from './target.ts';
@@ -28,6 +30,6 @@ export function flushCommand(): Command {
     let removed = 0;
     const pages = pagesOf((from) => askSwitch(path, { command: 'flush', filter, from }));
     for await (const { count } of pages) removed += count;
-    await print(`${removed} connection${removed === 1 ? '' : 's'} removed`);
+    await print(`${plural(removed, 'connection')} removed`);
   });
 }

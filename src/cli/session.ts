@@ -6,9 +6,11 @@
  * `duration` seconds, at SIGINT or SIGTERM, or when nobody reads the output any more; a second SIGINT does
  * not wait for the queues to drain.
  */
+
 import type { Config } from '../control/config.ts';
 import { type ControlServer, openControl } from '../control/socket.ts';
 import type { Summary, SwitchControl } from '../model.ts';
+import { plural } from '../plural.ts';
 import { liveLine, liveView } from '../view/live.ts';
 import { Screen } from '../view/screen.ts';
 import { summaryText } from '../view/summary.ts';
@@ -67,7 +69,6 @@ function untilEnd(finished: Promise<void>, duration: number | undefined): Promis
 }
 
 function readyLine({ name, ports, threads }: Config, socket: ControlServer | undefined): string {
-  const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
   const roles = threads === 'inline' ? 'threads inline' : plural(threads.datapath, 'datapath thread');
   const where = socket ? `control socket ${socket.path}` : 'no control socket';
   return `${name} ready: ${plural(ports.length, 'port')}, ${roles}, ${where}`;

@@ -1,5 +1,7 @@
 /** From what `heddle flows`, `groups` and `meters` ask to changes of the rule set, and to lines for people. */
+
 import type { RuleKind } from '../model.ts';
+import { plural } from '../plural.ts';
 import { type FlowFilter, parseFilter, parseLines } from '../table/parse.ts';
 import { type Change, parseBundle, parseChanges } from '../table/parse-bundle.ts';
 import { printRule } from '../table/print.ts';
@@ -49,7 +51,7 @@ export function changesOf(request: RuleRequest, { ruleset, numbers }: Facts): Ch
 
 /** One line for each kind of change that was made. */
 export const reportOf = (done: readonly Done[]): string[] =>
-  done.map(({ kind, what, count }) => `${count} ${kind}${count === 1 ? '' : 's'} ${what}`);
+  done.map(({ kind, what, count }) => `${plural(count, kind)} ${what}`);
 
 /** What there is, as lines. @throws FlowError */
 export function look({ kind, action, text }: RuleRequest, facts: Facts): string[] {

@@ -1,6 +1,8 @@
 /** Limits of connections, as the handler sets and lists them. They are in the arena: a handler that dies leaves them. */
+
 import { type Datapath, NONE } from '../datapath.ts';
 import type { LimitRow } from '../model.ts';
+import { plural } from '../plural.ts';
 import { countLimits, parseZoneLimits } from '../table/zone-limits.ts';
 import { parseZones } from '../table/zones.ts';
 
@@ -26,14 +28,12 @@ export function setLimits({ arena, exports }: Datapath, text: string): string[] 
   if (limits.all !== undefined) exports.setConnectionLimit(limits.all);
   if (limits.default !== undefined) exports.setDefaultLimit(limits.default);
   for (const [zone, limit] of limits.zones) exports.setZoneLimit(zone, limit);
-  return [counted(countLimits(limits), 'set')];
+  return [`${plural(countLimits(limits), 'limit')} set`];
 }
 
 /** The same. */
 export function deleteLimits({ exports }: Datapath, text: string): string[] {
   const zones = new Set(parseZones(text).filter((zone) => exports.zoneLimit(zone) >>> 0 !== NONE));
   for (const zone of zones) exports.deleteZoneLimit(zone);
-  return [counted(zones.size, 'deleted')];
+  return [`${plural(zones.size, 'limit')} deleted`];
 }
-
-const counted = (limits: number, what: string): string => `${limits} limit${limits === 1 ? '' : 's'} ${what}`;

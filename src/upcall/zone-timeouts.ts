@@ -1,4 +1,5 @@
 /** Timeouts of connections, as the handler sets and lists them; in the arena, as limits are. */
+
 import {
   type Datapath,
   NONE,
@@ -16,6 +17,7 @@ import {
   TIMEOUT_UDP_SINGLE,
 } from '../datapath.ts';
 import type { TimeoutRow } from '../model.ts';
+import { plural } from '../plural.ts';
 import { parseZoneTimeouts } from '../table/zone-timeouts.ts';
 import { parseZones } from '../table/zones.ts';
 import { TIMEOUT_NAMES, type TimeoutName, type Timeouts } from '../timeouts.ts';
@@ -57,7 +59,7 @@ export function setTimeouts(datapath: Datapath, text: string): string[] {
     giveTimeouts(datapath, zone, timeouts);
     count += Object.keys(timeouts).length;
   }
-  return [counted(count, 'set')];
+  return [`${plural(count, 'timeout')} set`];
 }
 
 /** Returns lines for people. @throws FlowError, and then nothing has changed */
@@ -67,7 +69,7 @@ export function deleteTimeouts(datapath: Datapath, text: string): string[] {
     count += Object.keys(ownTimeouts(datapath, zone)).length;
     datapath.exports.deleteTimeouts(zone);
   }
-  return [counted(count, 'deleted')];
+  return [`${plural(count, 'timeout')} deleted`];
 }
 
 /** Throws when these zones and those that have timeouts already would be too many. */
@@ -109,6 +111,3 @@ function timeoutsOf(msOf: (which: number) => number): Timeouts {
   }
   return timeouts;
 }
-
-const counted = (timeouts: number, what: string): string =>
-  `${timeouts} timeout${timeouts === 1 ? '' : 's'} ${what}`;
