@@ -152,8 +152,8 @@ function maskedValue(field: Field, isClean = false): fc.Arbitrary<string> {
   const inMask = field.kind === 'ipv6' ? 0xf000n << 112n : 1n;
   const pair = fc
     .tuple(below(field.width), below(field.width))
-    .filter(([, mask]) => field.name !== 'ipv6_label' || mask !== 0xfffffn) // no mask at all, except to ovs-ofctl
     .map(([number, mask]) => [number | always, mask | always | inMask] as const)
+    .filter(([, mask]) => field.name !== 'ipv6_label' || mask !== 0xfffffn) // no mask at all, except to ovs-ofctl
     .map(([number, mask]) => `${write(isClean ? number & mask : number)}/${write(mask)}`);
   const prefix = fc.tuple(exact, fc.nat(field.width)).map(([text, length]) => `${text}/${length}`);
   const hasPrefixes = (field.kind === 'ipv4' || field.kind === 'ipv6') && !isClean;
