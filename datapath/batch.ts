@@ -25,20 +25,22 @@ export const BATCH_PUNT_COUNT: usize = 512;
 export const BATCH_PUNTS: usize = 516;
 export const BATCH_KEYS: usize = 704;
 /**
- * Where TypeScript puts a mask, a key and a program for the module to take; or a filter of connections, and the
- * module behind it the connections that pass.
+ * Where TypeScript puts a mask, a key, a program and what else there is to say of a flow (flow/install.ts) for the
+ * module to take; or the orders of a dump, and the module behind them the flows that are listed (flow/dump.ts); or a
+ * filter of connections, and the module behind it the connections that pass.
  */
 export const BATCH_SCRATCH: usize = 4800;
+export const SCRATCH_SIZE: u32 = 5376; // 256 bytes, PROGRAM_WORDS and ABOUT_SIZE bytes
 // Of the packet that is being tracked: what it says, and tuples (conntrack).
-export const BATCH_SEGMENT: usize = 9152; // behind 256 bytes and PROGRAM_WORDS of scratch
-export const BATCH_INNER: usize = 9216;
-export const BATCH_TUPLE: usize = 9280;
-export const BATCH_ANSWER: usize = 9344;
-export const BATCH_TRIAL: usize = 9408; // room for a connection
-export const BATCH_EXPECTED: usize = 9600; // tuple of a connection that is looked for among the expectations
-export const BATCH_EXPECTATION: usize = 9664; // which of them it meets
-export const BATCH_ANNOUNCEMENT: usize = 9728; // what a line of FTP says, and the text that replaces it
-export const BATCH_STRIDE: u32 = 9856;
+export const BATCH_SEGMENT: usize = 10176; // behind SCRATCH_SIZE bytes of scratch
+export const BATCH_INNER: usize = 10240;
+export const BATCH_TUPLE: usize = 10304;
+export const BATCH_ANSWER: usize = 10368;
+export const BATCH_TRIAL: usize = 10432; // room for a connection
+export const BATCH_EXPECTED: usize = 10624; // tuple of a connection that is looked for among the expectations
+export const BATCH_EXPECTATION: usize = 10688; // which of them it meets
+export const BATCH_ANNOUNCEMENT: usize = 10752; // what a line of FTP says, and the text that replaces it
+export const BATCH_STRIDE: u32 = 10880;
 
 export function batch(): usize {
   return map.batches + <usize>(self.number * BATCH_STRIDE);

@@ -5,6 +5,8 @@
  *     COUNT_…             events                          0 .. 63
  *     DROPPED +           packets, by reason (drop.ts)   64 .. 127
  *     COPIES_DROPPED +    copies, by reason             128 .. 191
+ *     COVERAGE +          of the lives of flows         192 .. 223
+ *     EVICTIONS +         flows, by reason              224 .. 255
  *
  * Every frame has one fate. For the frames that came in (not the copies that several outputs need):
  * received = forwarded + dropped + on the way. For copies: copied = forwarded + dropped + on the way.
@@ -49,9 +51,31 @@ export const COUNT_FRAGMENTS_TOO_SMALL: u32 = 54; // refused, and so not tracked
 export const COUNT_FRAGMENTS_OVERLAPPING: u32 = 56; // they have bytes that had come already
 export const COUNT_FRAGMENTS_NO_ROOM: u32 = 58; // refused, as so many were waiting
 
-export const COUNTERS: u32 = 192;
+// Of the lives of flows, by the names that Open vSwitch gives them.
+export const COUNT_DUMPED_DUPLICATE_FLOW: u32 = 192; // a dump came by a flow that it had seen
+export const COUNT_DUMPED_INCONSISTENT_FLOW: u32 = 193; // … one that could not be changed, and goes
+export const COUNT_DUMPED_NEW_FLOW: u32 = 194; // … one that was made since the dump began
+export const COUNT_HANDLER_DUPLICATE_UPCALL: u32 = 195; // a flow was to be installed that is there
+export const COUNT_REVALIDATE_MISSED_DP_FLOW: u32 = 196; // the sweep found a flow that the dump had missed
+export const COUNT_REVALIDATE_MISSING_DP_FLOW: u32 = 197; // … one that dumps no longer find in the datapath
+export const COUNT_UKEY_DP_CHANGE: u32 = 198; // a flow went to another datapath: there is but one
+export const COUNT_UKEY_INVALID_STAT_RESET: u32 = 199; // a flow's counters went back
+export const COUNT_UKEY_REPLACE_CONTENTION: u32 = 200; // an evicted flow was to be replaced while somebody had it
+export const COUNT_UPCALL_FLOW_LIMIT_GREW: u32 = 201; // how the limit of flows changed: counted by TypeScript
+export const COUNT_UPCALL_FLOW_LIMIT_HIT: u32 = 202; // a flow was not installed, since there are too many
+export const COUNT_UPCALL_FLOW_LIMIT_KILL: u32 = 203;
+export const COUNT_UPCALL_FLOW_LIMIT_REDUCED: u32 = 204;
+export const COUNT_UPCALL_FLOW_LIMIT_SCALED: u32 = 205;
+export const COUNT_UPCALL_UKEY_CONTENTION: u32 = 206; // a flow was passed over while somebody had it
+export const COUNT_UPCALL_UKEY_REPLACE: u32 = 207; // a flow took the place of an evicted one
+export const COUNT_BAD_MOVES: u32 = 208; // moves that no life makes were tried, and refused (flow/life.ts)
+
+export const COUNTERS: u32 = 256;
 export const DROPPED: u32 = 64;
 export const COPIES_DROPPED: u32 = 128;
+export const COVERAGE: u32 = 192;
+export const COVERAGE_COUNTERS: u32 = 16;
+export const EVICTIONS: u32 = 224;
 
 /** One thread's traffic of one port; the rest of what `ip -s link` tells, the kernel counts. */
 @unmanaged
@@ -63,8 +87,10 @@ export class PortCounters {
   rxErrors: u64; // what came and cannot be a frame: it never was received
   txErrors: u64; // what the kernel refused
   txDropped: u64; // what was too long, or found no room
+  upcalls: u64; // frames that came in here and were passed to a handler: misses, and those for the controller
+  upcallsRefused: u64; // what was not, as the port had its share of the queue (share.ts)
 }
-export const PORT_COUNTERS_STRIDE: u32 = 64;
+export const PORT_COUNTERS_STRIDE: u32 = 128;
 
 /** One thread's use of one flow. */
 @unmanaged

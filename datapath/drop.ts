@@ -44,7 +44,7 @@ export const DROP_STATE_FULL: u32 = 30; // no room to note what is to be done la
 
 // No room: queues are bounded, and what does not fit is counted here.
 export const DROP_NO_FRAMES: u32 = 31; // no free frame for a copy or a segment
-export const DROP_UPCALL_QUEUE_FULL: u32 = 32; // the handler is behind
+export const DROP_UPCALL_QUEUE_FULL: u32 = 32; // the port has its share of the queue to the handler
 export const DROP_THREAD_QUEUE_FULL: u32 = 33; // the thread that sends for the output port is behind
 export const DROP_BATCH_FULL: u32 = 34; // one batch sent too many copies to one port
 export const DROP_TRANSMIT_QUEUE_FULL: u32 = 35; // the port's own queue is full

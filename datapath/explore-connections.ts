@@ -8,7 +8,7 @@ import { lookUp } from './conntrack/table';
 import { hashTuple, reverseTuple, TUPLE_SIZE, Tuple } from './conntrack/tuple';
 import { COUNTERS } from './counters';
 import { changes, scratch } from './explore';
-import { ARENA_MAP, map } from './memory/arena';
+import { ARENA_MAP, ArenaMap, map } from './memory/arena';
 import { give, POOL_CACHE_STRIDE, POOL_CONNECTIONS, POOL_STRIDE, POOLS, Pool, take } from './memory/pool';
 import { attach, self, threadAt } from './memory/thread';
 
@@ -16,7 +16,7 @@ const THREADS: u32 = 4;
 
 /** Declares what connection tracking writes, beside what the scenario `shares`. In `setUp`, which is thread 0's. */
 export function prepare(): void {
-  changes(ARENA_MAP, 256);
+  changes(ARENA_MAP, offsetof<ArenaMap>());
   changes(map.threads, map.batches - map.threads);
   changes(map.counters, (<usize>(THREADS * COUNTERS)) << 3);
   changes(map.pools, map.frameRecords - map.pools);

@@ -1,7 +1,7 @@
 /**
  * What happens to a received batch, a stage at a time over all its frames:
  *
- *     parse ──▶ look up (lookup.ts) ──▶ act, or hand to the handler
+ *     parse ──▶ look up (lookup.ts) ──▶ act, or hand to a handler
  *       ▲                                │
  *       └──── frames that go round ◀─────┘
  */
@@ -15,15 +15,14 @@ import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { Flow, flowNumber, programAt } from './flow/flow';
 import { Key } from './flow/key';
 import { lookUpAll } from './lookup';
-import { map } from './memory/arena';
-import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
 import { available } from './memory/ring';
 import { self } from './memory/thread';
-import { Frame, frameAt, passFrame, receiveFrame } from './packet/frame';
+import { Frame, frameAt, receiveFrame } from './packet/frame';
 import { parse } from './packet/parse';
 import { portAt } from './port/port';
 import { nextRound } from './recirculate';
+import { passToHandler, ringHandlers } from './share';
 import { noteStage, now, STAGE_ACT, STAGE_LOOK_UP, STAGE_PARSE } from './stage';
 import { drop, mirror } from './transmit';
 
@@ -103,7 +102,7 @@ export function parseAll(n: u32, mirrors: u32): u32 {
 }
 
 /** Tells the key of a frame that comes round where it was, and what was found out about it there. */
-function continueRound(frame: Frame, key: Key): void {
+export function continueRound(frame: Frame, key: Key): void {
   key.recirculation = <u16>frame.recirculation;
   bringAlong(frame, key);
 }
@@ -114,13 +113,11 @@ function actAll(n: u32): void {
   for (let i: u32 = 0; i < n; i++) {
     const flow = load<usize>(flows + ((<usize>i) << 2));
     if (flow != 0) act(i, changetype<Flow>(flow));
-    else if (upcall(frameIn(i))) misses++;
+    else if (upcall(i)) misses++;
   }
   letGo();
-  if (misses != 0) {
-    count(COUNT_UPCALLS, misses);
-    ring(map.handlerThread);
-  }
+  count(COUNT_UPCALLS, misses);
+  ringHandlers();
 }
 
 /** Credits the flow and runs its program on frame `i` of the batch. */
@@ -135,9 +132,9 @@ export function act(i: u32, flow: Flow): void {
   execute(frame, programAt(number), keyIn(i));
 }
 
-/** Third tier: hands the frame to the handler thread. */
-function upcall(number: u32): bool {
-  if (passFrame(number, map.handlerThread)) return true;
-  drop(number, DROP_UPCALL_QUEUE_FULL);
+/** Third tier: hands frame `i` of the batch to a handler. */
+function upcall(i: u32): bool {
+  if (passToHandler(frameIn(i), keyIn(i))) return true;
+  drop(frameIn(i), DROP_UPCALL_QUEUE_FULL);
   return false;
 }

@@ -1,5 +1,5 @@
 /**
- * Frames for the controller: they go to the handler through the ring that carries misses, marked FRAME_PUNT.
+ * Frames for the controller: they go to a handler through the ring that carries misses, marked FRAME_PUNT.
  * The handler's TypeScript knows what their number means; it reads them out of its batch and gives them back.
  *
  *     OP_CONTROLLER ──▶ ring ──▶ takeMisses ──▶ punts of the batch ──▶ endPunt: forwarded or dropped
@@ -12,22 +12,21 @@ import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count } from './counters';
 import { DROP_CONTROLLER_QUEUE_FULL, PARSED } from './drop';
 import { Key } from './flow/key';
 import { map, NONE } from './memory/arena';
-import { ring } from './memory/doorbell';
-import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame, passFrame } from './packet/frame';
+import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame } from './packet/frame';
 import { parse } from './packet/parse';
 import { completeChecksum } from './packet/transport-checksum';
+import { passToHandler } from './share';
 import { drop } from './transmit';
 
-/** Sends a frame, at most `bytes` of it, to the handler as `index`. */
-export function punt(number: u32, index: u32, bytes: u32): void {
+/** Sends a frame whose key is `key`, at most `bytes` of it, to its handler as `index`. */
+export function punt(number: u32, index: u32, bytes: u32, key: Key): void {
   const frame = frameAt(number);
   if (frame.checksum == CHECKSUM_PARTIAL) completeChecksum(frame);
   frame.flags |= FRAME_PUNT;
   frame.punt = index;
   frame.puntLength = frame.length;
   truncate(frame, bytes);
-  if (passFrame(number, map.handlerThread)) ring(map.handlerThread);
-  else drop(number, DROP_CONTROLLER_QUEUE_FULL);
+  if (!passToHandler(number, key)) drop(number, DROP_CONTROLLER_QUEUE_FULL);
 }
 
 /** How many punts this thread's batch has, those that are gone counted. */

@@ -5,10 +5,13 @@
  * else has any more. A thread may have died between any two instructions, so nothing that it alone kept is
  * trusted. What can be relied on:
  *
- *     locks      a lock's word names its holder, and what a lock protects is usable at every moment (pool.ts)
+ *     locks      a lock's word names its holder, and what a lock protects is usable at every moment (pool.ts), or
+ *                made so before its lock is released
  *     frames     `Frame.holder`, and what is in the rings
  *     fragments  that wait, unless the thread was changing their table (conntrack/datagrams.ts)
- *     flows      what the buckets lead to, for readers walk them without a lock at every moment
+ *     flows      what the buckets lead to, for readers walk them without a lock at every moment; and what the states
+ *                of their lives say
+ *     stations   the order in which they were heard (bridge/stations.ts)
  *     conntrack  what the records of connections say (conntrack/recover.ts)
  *     counters   each is one store; what was received and is nowhere any more is what the thread had in hand
  *
@@ -17,6 +20,7 @@
  * some in its transmit queues, or punts that a controller has not seen yet. `mendDatagrams` is the first of it.
  */
 import { BATCH } from './batch';
+import { releaseStations } from './bridge/stations';
 import { releaseDatagrams } from './conntrack/datagrams';
 import { releaseConnectionLocks } from './conntrack/recover';
 import {
@@ -33,13 +37,32 @@ import {
 } from './counters';
 import { DROP_REASONS, DROP_THREAD_DIED } from './drop';
 import { BUCKET_SLOTS, firstIn, renewTags } from './flow/buckets';
-import { BLOCK_LINK, blockAt, flowAt, upkeepAt } from './flow/flow';
+import { conceal } from './flow/classifier';
+import { credit } from './flow/credit';
+import { firstBlock, forgetEffects, holdAgain } from './flow/effects';
+import { BLOCK_LINK, blockAt, flowAt, isLive, upkeepAt } from './flow/flow';
+import {
+  CREATED,
+  DELETED,
+  EVICTED,
+  EVICTING,
+  lifeAt,
+  move,
+  PLACE_RECLAIM,
+  REMOVAL_NONE,
+  REMOVAL_QUEUED,
+  releaseLives,
+  stateOf,
+  VISIBLE,
+} from './flow/life';
 import { countIn, emptySubtables } from './flow/subtable';
 import { ArenaMap, map, NONE } from './memory/arena';
 import { releaseAfter } from './memory/lock';
+import { forgetKeepers, releaseNames } from './memory/names';
 import {
   beginRenewal,
   endRenewal,
+  everTaken,
   isKept,
   keep,
   POOL_BLOCKS,
@@ -50,7 +73,7 @@ import {
   releasePool,
 } from './memory/pool';
 import { clear, peek, ringBetween, waiting } from './memory/ring';
-import { beginAgain, self } from './memory/thread';
+import { beginAgain, self, threadAt } from './memory/thread';
 import {
   FRAME_COPY,
   frameAt,
@@ -61,6 +84,8 @@ import {
 } from './packet/frame';
 import { queued, transmitQueue, transmitQueueOf } from './port/port';
 import { forgetPunts, puntOf } from './punt';
+import { leaveRevalidation } from './revalidation';
+import { renewShares } from './share';
 
 /** Releases every lock that this thread left held. Returns how many. */
 export function releaseLocks(): u32 {
@@ -68,12 +93,15 @@ export function releaseLocks(): u32 {
   if (releaseAfter(changetype<usize>(map) + offsetof<ArenaMap>('classifierLock'), self.number)) released++;
   for (let pool: u32 = 0; pool < POOLS; pool++) if (releasePool(pool, self.number)) released++;
   if (releaseDatagrams(self.number)) released++;
-  return released + releaseConnectionLocks(self.number);
+  if (releaseStations(self.number)) released++;
+  if (releaseNames(self.number)) released++;
+  leaveRevalidation();
+  return released + releaseConnectionLocks(self.number) + releaseLives(self.number);
 }
 
 /**
- * Takes back the flows and blocks that were being made or had been retired; the live ones stay. Returns how many
- * flows. For the handler, the only thread that makes any.
+ * Takes back the flows and blocks that were being made, or that this thread had retired; those that are linked stay, and
+ * those that others have retired. What it was doing to a flow is brought to an end. Returns how many flows.
  */
 export function reclaimFlows(): u32 {
   const free = beginRenewal(POOL_FLOWS);
@@ -81,24 +109,74 @@ export function reclaimFlows(): u32 {
   emptySubtables();
   for (let bucket: u32 = 0; bucket < map.bucketCount; bucket++) {
     for (let slot: u32 = 0; slot < BUCKET_SLOTS; slot++) {
-      for (let at = firstIn(bucket, slot); at != 0; at = flowAt(at - 1).next) keepFlow(at - 1);
+      for (let at = firstIn(bucket, slot); at != 0; at = flowAt(at - 1).next) {
+        countIn(flowAt(at - 1).subtable);
+        keepFlow(at - 1);
+        mendLinked(at - 1);
+      }
     }
     renewTags(bucket);
   }
-  // One that was on its way into its bucket or out of it may say that it is live.
-  for (let number: u32 = 0; number < map.flowCount; number++) {
-    if (flowAt(number).generation & 1 && !isKept(POOL_FLOWS, number)) flowAt(number).generation++;
+  for (let thread: u32 = 0; thread < map.threadCount; thread++)
+    if (thread != self.number) keepRetired(thread);
+  let live: u32 = 0;
+  for (let number: u32 = 0; number < everTaken(POOL_FLOWS); number++) {
+    if (!isKept(POOL_FLOWS, number)) endFlow(number);
+    if (isLive(flowAt(number))) live++;
   }
+  map.liveFlows = live;
+  keepNames();
   endRenewal(POOL_BLOCKS);
   return endRenewal(POOL_FLOWS) - free;
 }
 
+/** Names are kept by those flows that are left. */
+function keepNames(): void {
+  forgetKeepers();
+  for (let number: u32 = 0; number < everTaken(POOL_FLOWS); number++) {
+    if (isKept(POOL_FLOWS, number)) holdAgain(lifeAt(number));
+  }
+}
+
+/** Flows that a live thread has retired come back to it in time. */
+function keepRetired(thread: u32): void {
+  for (let at = threadAt(thread).retiredHead; at != 0; at = upkeepAt(at - 1).nextRetired) keepFlow(at - 1);
+}
+
 function keepFlow(number: u32): void {
   keep(POOL_FLOWS, number);
-  countIn(flowAt(number).subtable);
-  for (let next = upkeepAt(number).blocks; next != 0; next = load<u32>(blockAt(next - 1) + BLOCK_LINK)) {
+  keepBlocks(upkeepAt(number).blocks);
+  keepBlocks(firstBlock(lifeAt(number)));
+}
+
+function keepBlocks(first: u32): void {
+  for (let next = first; next != 0; next = load<u32>(blockAt(next - 1) + BLOCK_LINK)) {
     keep(POOL_BLOCKS, next - 1);
   }
+}
+
+/** Brings a linked flow to a state that it may be in: it was just installed, or was being evicted. */
+function mendLinked(number: u32): void {
+  const life = lifeAt(number);
+  if (stateOf(life) == CREATED) move(life, VISIBLE, PLACE_RECLAIM);
+  if (stateOf(life) != EVICTING) return;
+  if (isLive(flowAt(number))) conceal(flowAt(number));
+  life.removal = REMOVAL_QUEUED;
+  move(life, EVICTED, PLACE_RECLAIM);
+}
+
+/** Ends a flow that nobody has any more; it may have been on its way into its bucket, or out of it. */
+function endFlow(number: u32): void {
+  const life = lifeAt(number);
+  if (isLive(flowAt(number))) conceal(flowAt(number));
+  if (stateOf(life) > CREATED) {
+    credit(number);
+    if (stateOf(life) < EVICTING) move(life, EVICTING, PLACE_RECLAIM);
+    if (stateOf(life) < EVICTED) move(life, EVICTED, PLACE_RECLAIM);
+    if (stateOf(life) < DELETED) move(life, DELETED, PLACE_RECLAIM);
+  }
+  life.removal = REMOVAL_NONE;
+  forgetEffects(life);
 }
 
 /** Takes back the frames that this thread held, also in its ring to itself, and those that were between two holders. Returns how many. */
@@ -200,10 +278,14 @@ function packetsOf(number: u32, copies: bool): u64 {
   return ((frame.flags & FRAME_COPY) != 0) == copies ? <u64>(1 + frame.joined) : 0;
 }
 
-/** Makes the thread's own records as they were before it first started, for its successor. */
+/**
+ * Makes the thread's own records as they were before it first started, for its successor, and what ports have of its
+ * rings what is in there.
+ */
 export function reset(): void {
   for (let port: u32 = 0; port < map.portCount; port++) transmitQueue(port).count = 0;
   clear(ringBetween(self.number, self.number));
+  renewShares();
   forgetPunts();
   beginAgain();
   count(COUNT_THREAD_RESTARTS, 1);

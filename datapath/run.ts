@@ -3,6 +3,14 @@
  * `src/datapath.ts` is the only caller.
  */
 
+export {
+  expireStations,
+  forgetStations,
+  learnAgain,
+  lookUpStation,
+  nextStation,
+} from './bridge/learn';
+export { stationGeneration } from './bridge/stations';
 export { mendDatagrams } from './conntrack/datagrams';
 export { endEvent, nextEvent, takeLostEvents, watchEvents } from './conntrack/events';
 export { nextExpectation } from './conntrack/expectation-list';
@@ -33,10 +41,18 @@ export {
   zoneLimit,
 } from './conntrack/zones';
 export { countOne } from './counters';
-export { install, reclaim, remove, removeAll, replace } from './flow/install';
+export { beginDump, dumpStep } from './flow/dump';
+export { install } from './flow/install';
+export { readProgram } from './flow/read-program';
+export { areGivenBack, reclaim } from './flow/retire';
+export { evictFlow, failFlow, renewFlow } from './flow/revalidate';
+export { creditPackets } from './flow/rule-counters';
+export { remove, sweepStep } from './flow/sweep';
 export { lookUpUncached } from './lookup';
 export { beginSleep, endSleep, sleepUntilRung } from './memory/doorbell';
-export { leave } from './memory/epoch';
+export { currentEpoch, enter, leave } from './memory/epoch';
+export { findName, internName, nameSerial, readName, sweepNames } from './memory/names';
+export { everTaken } from './memory/pool';
 export { attach } from './memory/thread';
 export { coalesce } from './packet/coalesce';
 export { giveFrame, takeFrame } from './packet/frame';
@@ -56,5 +72,15 @@ export { streamPoll, streamTransmit } from './port/stream';
 export { process } from './process';
 export { endPunt, parsePunt, puntCount } from './punt';
 export { reclaimFlows, reclaimFrames, releaseLocks, reset, settle } from './reclaim';
+export {
+  endPhase,
+  joinRevalidation,
+  leadsRevalidation,
+  revalidationPhase,
+  revalidatorsThere,
+  ringRevalidators,
+  waitsForOthers,
+} from './revalidation';
 export { collect, dropAtPort, flush, hasWork } from './transmit';
+export { copyTrial, tryChange, tryCt, tryLookUp, tryParse, trySelect } from './trial';
 export { actByFlow, actByProgram, flowOfMiss, takeMisses } from './upcall';

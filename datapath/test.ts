@@ -4,6 +4,7 @@
  */
 
 export { execute } from './action/execute';
+export { auditStations } from './audit-stations';
 export { connectionAt } from './conntrack/connection';
 export { abandon, admit, publish, reserve, takeConnection } from './conntrack/create';
 export { noteEvent } from './conntrack/events';
@@ -22,6 +23,8 @@ export { hashTuple, reverseTuple } from './conntrack/tuple';
 export { cached, remember } from './flow/cache';
 export { classify } from './flow/classifier';
 export { hashKey } from './flow/hash';
+export { move as moveLife } from './flow/life';
+export { chooseHandler } from './handlers';
 export { arrive, format as formatBarrier, leave as leaveBarrier } from './memory/barrier';
 export {
   find as findInMap,
@@ -31,9 +34,10 @@ export {
   remove as removeFromMap,
 } from './memory/cuckoo';
 export { ring as ringDoorbell } from './memory/doorbell';
-export { advance, currentEpoch, enter } from './memory/epoch';
+export { advance } from './memory/epoch';
 export { acquire, release } from './memory/lock';
 export { format as formatQueue, pop, push } from './memory/mpsc';
+export { forgetKeepers, releaseName, retainName } from './memory/names';
 export { give, take } from './memory/pool';
 export { available, get, put, ringBetween } from './memory/ring';
 export { beginRead, beginWrite, copyOut, endWrite, isWhole } from './memory/sequence';
@@ -49,4 +53,5 @@ export { splice } from './packet/splice';
 export { completeChecksum, verifyChecksum } from './packet/transport-checksum';
 export { popVlan, pushVlan } from './packet/vlan';
 export * from './run';
+export { passToHandler, shareOf, takePassed } from './share';
 export { enqueue } from './transmit';

@@ -201,10 +201,10 @@ export function collect(): u32 {
   return frames;
 }
 
-/** Whether another thread has put something there for this one: the last look before sleep. */
+/** Whether something is there for this thread: the last look before sleep. */
 export function hasWork(): bool {
   for (let from: u32 = 0; from < map.threadCount; from++) {
-    if (from != self.number && available(ringBetween(from, self.number)) != 0) return true;
+    if (available(ringBetween(from, self.number)) != 0) return true;
   }
   return false;
 }

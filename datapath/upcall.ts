@@ -1,5 +1,5 @@
 /**
- * The handler thread's side of a miss: takes frames from the datapath threads, sets those for the controller apart
+ * A handler's side of a miss: takes frames from the datapath threads, sets those for the controller apart
  * (punt.ts), looks once more (the flow may have come meanwhile), and acts on each by the flow or program that the
  * tables gave.
  */
@@ -18,34 +18,42 @@ import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
-import { FRAME_PUNT, frameAt, receiveFrame } from './packet/frame';
+import { FRAME_PUNT, frameAt } from './packet/frame';
 import { act, parseAll } from './process';
-import { addPunt, endPunts } from './punt';
+import { addPunt, endPunts, puntCount } from './punt';
+import { takePassed } from './share';
 import { drop } from './transmit';
 
 /**
- * Takes up to a batch of misses and punts, fairly from all threads, this one's for their next round too; sets the
- * punts apart and parses the misses. Returns how many misses there are; punts that were left over are dropped.
+ * Takes up to a batch of misses and punts, fairly from all datapath threads, and from this one for their next round;
+ * sets the punts apart and parses the misses. Returns how many misses there are; punts that were left over are dropped.
  */
 export function takeMisses(): u32 {
   enter();
   endPunts();
-  let taken: u32 = 0;
-  let n: u32 = 0;
-  const share = max<u32>(BATCH / map.threadCount, 1);
-  for (let from: u32 = 0; from < map.threadCount && taken < BATCH; from++) {
-    const source = ringBetween(from, self.number);
-    for (let i = min<u32>(min<u32>(available(source), share), BATCH - taken); i > 0; i--, taken++) {
-      const number = receiveFrame(source);
-      if (frameAt(number).flags & FRAME_PUNT) addPunt(number);
-      else setFrameIn(n++, number);
-    }
-  }
-  if (n != 0) {
-    count(COUNT_UPCALLS_HANDLED, n);
+  const share = max<u32>(BATCH / (map.handlerThread + 1), 1);
+  let misses: u32 = 0;
+  for (let from: u32 = 0; from < map.handlerThread; from++) misses = takeFrom(from, share, misses);
+  misses = takeFrom(self.number, share, misses);
+  if (misses != 0) {
+    count(COUNT_UPCALLS_HANDLED, misses);
     count(COUNT_BATCHES, 1);
   }
-  return parseAll(n, 0);
+  return parseAll(misses, 0);
+}
+
+/**
+ * Takes up to `most` frames that thread `from` has passed on, into a batch that has `misses` already, if there is room.
+ * Returns how many misses it has then.
+ */
+function takeFrom(from: u32, most: u32, misses: u32): u32 {
+  const room = BATCH - misses - puntCount();
+  for (let n = min<u32>(min<u32>(available(ringBetween(from, self.number)), most), room); n > 0; n--) {
+    const number = takePassed(from);
+    if (frameAt(number).flags & FRAME_PUNT) addPunt(number);
+    else setFrameIn(misses++, number);
+  }
+  return misses;
 }
 
 /** The number of the flow that miss `i` takes by now, or NONE. */

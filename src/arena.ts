@@ -8,6 +8,7 @@ import {
   ARENA_MAP,
   ARENA_REGIONS,
   ArenaMap,
+  BAD_MOVES_SIZE,
   BATCH_STRIDE,
   BLOCK_STRIDE,
   BODY_STRIDE,
@@ -42,6 +43,7 @@ import {
   KIN_RECORDS,
   KIN_STRIDE,
   LARGE_FRAME_SIZE,
+  LIFE_STRIDE,
   LINE,
   MAX_PORTS,
   MAX_SUBTABLES,
@@ -51,6 +53,15 @@ import {
   MPSC_STRIDE,
   MPSC_STUB,
   MpscQueue,
+  NAME_BLOCK_STRIDE,
+  NAME_BYTES_MOST,
+  NAME_KINDS,
+  NAME_QUEUE_STRIDE,
+  NAME_QUEUES,
+  NAME_STRIDE,
+  NAME_TABLE_SIZE,
+  NAMES,
+  NameQueue,
   Origin,
   POLICIES,
   POLICY_STRIDE,
@@ -67,11 +78,17 @@ import {
   PORT_STRIDE,
   Pool,
   QUEUE_SIZE,
+  REVALIDATION_SIZE,
+  Revalidation,
   RING_STRIDE,
+  RULE_COUNTERS_STRIDE,
   SEARCH_STRIDE,
   SHARD_MAP,
   SHARDS,
+  SHARES_STRIDE,
   STAGES_STRIDE,
+  STATION_STRIDE,
+  STATION_TABLE_SIZE,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
@@ -84,13 +101,21 @@ import {
 
 /** How many of each record the arena has. All are fixed at start. */
 export interface ArenaLimits {
-  /** Datapath threads plus one handler. */
+  /** Datapath threads, then handlers, then revalidators. */
   threads: number;
+  /** Of those threads: take misses. One, unless something else is said. */
+  handlers?: number;
+  /** Of those threads: look after flows. None, unless something else is said. */
+  revalidators?: number;
   /** Highest port number plus one. */
   ports: number;
   /** Queues of ports that share memory with the kernel. */
   queues: number;
   flows: number;
+  /** Stations that NORMAL may know. */
+  macs: number;
+  /** Rules of the tables. */
+  rules: number;
   /** Frames of 2 KiB. */
   frames: number;
   /** Frames of 66 KiB, for whole segments. */
@@ -119,14 +144,34 @@ export const MOST_FRAGMENTS = 5000;
 /** Unless something else is said: how many, and of how many bytes by the version of IP. As there, too. */
 export const DEFAULT_FRAGMENTS = { most: 1000, leastBytes: { 4: 1200, 6: 1280 } } as const;
 
+/** How installed flows are looked after unless something else is said: as in Open vSwitch. */
+export const DEFAULT_REVALIDATION = {
+  /** The flow limit is never higher. */
+  mostFlows: 200_000,
+  /** A flow that no packet took for so long goes. */
+  maxIdleMs: 10_000,
+  /** Rounds begin so far apart at most; one that takes more than half of that has no time for flows of little use. */
+  maxRevalidatorMs: 500,
+  /** A flow of little use has fewer packets a second; 0: none is. */
+  minRevalidatePps: 5,
+} as const;
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
 type RegionName = keyof typeof ArenaMap & string;
 
+/** How many threads have each role, in the order of their numbers. */
+export function rolesOf({ threads, handlers = 1, revalidators = 0 }: ArenaLimits): {
+  datapaths: number;
+  handlers: number;
+  revalidators: number;
+} {
+  return { datapaths: threads - handlers - revalidators, handlers, revalidators };
+}
+
 /** The regions in order, each `records` × `recordBytes`, aligned. */
 function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
-  const { threads, ports, queues, flows, frames, largeFrames } = limits;
+  const { threads, ports, queues, flows, rules, macs, frames, largeFrames } = limits;
   const connections = connectionRecords(limits);
   const kin = kinCount(limits);
   const regions: Region[] = [];
@@ -144,17 +189,29 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('caches', threads, CACHE_ENTRIES * 8);
   region('transmitQueues', threads * ports, TRANSMIT_STRIDE);
   region('rings', threads * threads, RING_STRIDE);
+  region('shares', threads * rolesOf(limits).handlers, SHARES_STRIDE);
   region('ports', ports, PORT_STRIDE);
   region('meters', METERS, METER_STRIDE);
   region('tallies', threads * TALLIES, TALLY_STRIDE);
   region('flows', flows, FLOW_STRIDE);
   region('flowBodies', flows, BODY_STRIDE);
+  region('lives', flows, LIFE_STRIDE);
+  region('badMoves', 1, BAD_MOVES_SIZE);
+  region('revalidation', 1, REVALIDATION_SIZE);
+  region('ruleCounters', rules, RULE_COUNTERS_STRIDE);
   region('blocks', flows, BLOCK_STRIDE);
   region('bucketTags', bucketCount(flows), BUCKET_TAGS_SIZE);
   region('bucketSlots', bucketCount(flows), BUCKET_SLOTS_SIZE);
   region('subtables', MAX_SUBTABLES, SUBTABLE_STRIDE);
   region('searches', threads, SEARCH_STRIDE);
   region('hashSalts', HASH_SALTS, 4);
+  region('stationTable', 1, STATION_TABLE_SIZE);
+  region('stations', macs, STATION_STRIDE);
+  region('nameTable', 1, NAME_TABLE_SIZE);
+  region('names', NAME_KINDS * NAMES, NAME_STRIDE);
+  region('nameNumbers', NAME_KINDS * NAMES, 2);
+  region('nameBlocks', nameBlockCount(limits), NAME_BLOCK_STRIDE);
+  region('nameBuffers', threads, NAME_BYTES_MOST);
   region('pools', POOLS, POOL_STRIDE);
   region('poolStacks', frames + largeFrames + 2 * flows + connections, 4);
   region('poolCaches', threads * POOLS, POOL_CACHE_STRIDE);
@@ -189,6 +246,15 @@ function bucketCount(flows: number): number {
 /** How many fragments may wait for the rest of their datagrams: what they are in, others lack. */
 export function fragmentLimit({ connections, frames }: { connections: number; frames: number }): number {
   return connections && Math.min(MOST_FRAGMENTS, frames >> 4);
+}
+
+/**
+ * Who keeps names is flows. Most need none; of those that do, each has a state of its own at worst, of four blocks
+ * as it is usually, and a packet-in of one. So there is enough for as many as there are numbers of states; there are
+ * some more, since what nobody keeps stays for a while.
+ */
+function nameBlockCount({ flows }: ArenaLimits): number {
+  return 4096 + 5 * Math.min(flows, NAMES);
 }
 
 /** What threads keep at hand does not count against the limit of connections. */
@@ -232,15 +298,21 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   };
   for (const { name, address } of regions) set(name as RegionName, address);
   set('threadCount', limits.threads);
-  set('handlerThread', limits.threads - 1);
+  const { datapaths, handlers } = rolesOf(limits);
+  set('handlerThread', datapaths);
+  set('handlerCount', handlers);
   set('portCount', limits.ports);
   set('flowCount', limits.flows);
+  set('flowLimit', limits.flows);
+  set('ruleCount', limits.rules);
   set('bucketCount', bucketCount(limits.flows));
   set('frameCount', limits.frames);
   set('connectionLimit', limits.connections);
   set('kinCount', kinCount(limits));
   set('shardStride', shardStride(limits));
+  set('stationLimit', limits.macs);
   set('fragmentLimit', fragmentLimit(limits));
+  set('nameBlockCount', nameBlockCount(limits));
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
   fillSalts(arena, u32, hashSeed);
@@ -248,6 +320,8 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   fillFrames(arena, u32);
   if (limits.connections > 0) fillConnections(arena, u32);
   fillDatagrams(arena, u32);
+  fillRevalidation(arena, u32);
+  fillNames(arena);
   return arena;
 }
 
@@ -333,6 +407,16 @@ function fillConnections(arena: Arena, u32: Uint32Array): void {
   u32[(queue + MpscQueue.stride) >> 2] = CONNECTION_STRIDE;
 }
 
+/** How the rounds of revalidators go as long as nobody says otherwise. */
+function fillRevalidation(arena: Arena, u32: Uint32Array): void {
+  const record = regionAddress(arena, 'revalidation');
+  const { mostFlows, ...rest } = DEFAULT_REVALIDATION;
+  const settings = { ...rest, mostFlows: Math.min(mostFlows, arena.limits.flows) };
+  for (const [name, value] of Object.entries(settings)) {
+    u32[(record + Revalidation[name as keyof typeof settings]) >> 2] = value;
+  }
+}
+
 /** No datagrams; fragments of usual sizes are taken. */
 function fillDatagrams(arena: Arena, u32: Uint32Array): void {
   const table = regionAddress(arena, 'datagramTable');
@@ -341,5 +425,17 @@ function fillDatagrams(arena: Arena, u32: Uint32Array): void {
   for (const [family, bytes] of [leastBytes[4], leastBytes[6]].entries()) {
     const at = table + DATAGRAM_FAMILIES + family * FAMILY_STRIDE;
     u32[(at + FragmentFamily.leastBytes) >> 2] = bytes;
+  }
+}
+
+/** All numbers but 0 are free. */
+function fillNames(arena: Arena): void {
+  const { buffer } = arena.memory;
+  const numbers = new Uint16Array(buffer, regionAddress(arena, 'nameNumbers'), NAME_KINDS * NAMES);
+  const queues = new BigUint64Array(buffer);
+  for (let kind = 0; kind < NAME_KINDS; kind++) {
+    for (let i = 1; i < NAMES; i++) numbers[kind * NAMES + i - 1] = i;
+    const queue = regionAddress(arena, 'nameTable') + NAME_QUEUES + kind * NAME_QUEUE_STRIDE;
+    queues[(queue + NameQueue.put) >> 3] = BigInt(NAMES - 1);
   }
 }

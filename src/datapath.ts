@@ -8,6 +8,8 @@ import { readFileSync } from 'node:fs';
 import { type Arena, regionAddress } from './arena.ts';
 import type { Exports } from './exports.ts';
 import {
+  ABOUT_EFFECTS,
+  About,
   ASLEEP_IN_POLL,
   ASLEEP_IN_WAIT,
   AWAKE,
@@ -22,6 +24,10 @@ import {
   COUNT_SLEEPS,
   COUNT_WAKE_UPS,
   ConnectionPage,
+  DUE_STRIDE,
+  DUMP_LIST,
+  Due,
+  Dump,
   EVENT_CONNECTION,
   EVENT_STRIDE,
   EXPECTATION_COPY_SIZE,
@@ -35,8 +41,13 @@ import {
   HALTED,
   KEY_SIZE,
   Key,
+  LIFE_STRIDE,
+  Life,
   MAIL_HALT,
   MAIL_MESSAGE,
+  MOST_DUMPED,
+  MOST_EFFECTS,
+  NAME_BYTES_MOST,
   NONE,
   PAGE_RECORDS,
   PORT_COUNTERS_STRIDE,
@@ -56,13 +67,16 @@ import {
   Thread,
   TRANSMIT_STRIDE,
 } from './generated/layout.ts';
+import { type DueFlow, type DumpAnswer, type DumpOrders, type FlowAbout, NOTHING_ABOUT } from './lives.ts';
 
 export * from './arena.ts';
 export * from './fragments.ts';
 export * from './generated/layout.ts';
+export * from './lives.ts';
 export * from './meters.ts';
 export * from './observe.ts';
 export * from './outside.ts';
+export * from './revalidation.ts';
 
 /** A frame for the controller. */
 export interface Punt {
@@ -98,10 +112,12 @@ export class Datapath {
   readonly #frames: number;
   readonly #flows: number;
   readonly #flowBodies: number;
+  readonly #lives: number;
   readonly #subtables: number;
   readonly #transmitQueues: number;
   readonly #portCounters: number;
   readonly #ports: number;
+  readonly #nameBuffer: number;
 
   /** Joins the arena as thread number `thread`, which no other instance may be. */
   constructor(arena: Arena, thread: number) {
@@ -128,11 +144,13 @@ export class Datapath {
     this.#frames = regionAddress(arena, 'frameRecords');
     this.#flows = regionAddress(arena, 'flows');
     this.#flowBodies = regionAddress(arena, 'flowBodies');
+    this.#lives = regionAddress(arena, 'lives');
     this.#subtables = regionAddress(arena, 'subtables');
     const row = thread * arena.limits.ports;
     this.#transmitQueues = regionAddress(arena, 'transmitQueues') + row * TRANSMIT_STRIDE;
     this.#portCounters = regionAddress(arena, 'portCounters') + row * PORT_COUNTERS_STRIDE;
     this.#ports = regionAddress(arena, 'ports');
+    this.#nameBuffer = regionAddress(arena, 'nameBuffers') + thread * NAME_BYTES_MOST;
   }
 
   /** The switch clock as last set. In what every round does read `now` instead: a call that returns it costs memory. */
@@ -230,6 +248,11 @@ export class Datapath {
     return this.u32[(this.#self + Thread.heldPorts) >> 2] !== 0;
   }
 
+  /** Whether flows that this thread has retired are not given back yet. */
+  get hasRetired(): boolean {
+    return this.u32[(this.#self + Thread.retiredHead) >> 2] !== 0;
+  }
+
   /** Forgets the list of ready ports; each has been transmitted. */
   clearReadyPorts(): void {
     this.u32[(this.#self + Thread.readyPorts) >> 2] = 0;
@@ -286,11 +309,15 @@ export class Datapath {
     this.exports.endSleep();
   }
 
-  /** Sleeps until rung or for `timeoutMs`, unless there is work. The thread has left its epoch. */
-  wait(timeoutMs: number): void {
+  /**
+   * Sleeps until rung, until `role` has something to do, or for `mostMs`, unless there is work. The thread has left its
+   * epoch. What is due is asked for once it has said that it sleeps: whoever makes it due earlier rings.
+   */
+  wait(role: { dueMs(): number }, mostMs: number): void {
     const rung = this.exports.beginSleep(ASLEEP_IN_WAIT);
-    const woken = this.#hasNothing() && this.exports.sleepUntilRung(rung, timeoutMs) !== 0;
-    this.endSleep(woken);
+    const timeoutMs = Math.min(role.dueMs() - this.nowMs, mostMs);
+    const sleeps = timeoutMs > 0 && this.#hasNothing();
+    this.endSleep(sleeps && this.exports.sleepUntilRung(rung, timeoutMs) !== 0);
   }
 
   /** Whether there is nothing to do, in which case that counts as a sleep. */
@@ -375,23 +402,88 @@ export class Datapath {
     return this.frameAt(this.u32[(this.#batch + BATCH_FRAMES + 4 * i) >> 2]!);
   }
 
-  /** Installs a flow. Returns its number, or NONE when there is no room for it. */
-  install(mask: Uint8Array, key: Uint8Array, program: Uint32Array): number {
+  /**
+   * Installs a flow, made for the packet with `key`. Returns its number, or that of the live one that was there
+   * (`installedNew` tells); or NONE when it cannot be now.
+   */
+  install(mask: Uint8Array, key: Uint8Array, program: Uint32Array, about: FlowAbout = NOTHING_ABOUT): number {
     const scratch = this.#batch + BATCH_SCRATCH;
     this.u8.set(mask, scratch);
     this.u8.set(key, scratch + KEY_SIZE);
     this.#putProgram(program);
-    return this.exports.install(scratch, scratch + KEY_SIZE, scratch + 2 * KEY_SIZE) >>> 0;
+    this.#putAbout(about);
+    return this.exports.install(scratch, scratch + KEY_SIZE, this.#program, this.#about) >>> 0;
+  }
+
+  /** Whether the last `install` of this thread made a flow. */
+  get installedNew(): boolean {
+    return this.u32[(this.#about + About.isNew) >> 2] !== 0;
   }
 
   /**
    * Gives a live flow another program, so that look-ups find it or its successor at any time. Returns the
-   * successor's number, whose counters start at zero, or NONE when there is no room for it; then all is as
-   * it was.
+   * flow's number: a successor has another, and counters that start at zero. NONE: there was no room for it, and
+   * all is as it was.
    */
   replace(flow: number, program: Uint32Array): number {
+    return this.renewFlow(flow, this.serial(flow), program, NOTHING_ABOUT);
+  }
+
+  /**
+   * The same for a flow in the life `serial`, that was translated again; it stays, with its number, if its program is
+   * that. NONE also when that life is over, or another thread is about the flow.
+   */
+  renewFlow(flow: number, serial: number, program: Uint32Array, about: FlowAbout): number {
     this.#putProgram(program);
-    return this.exports.replace(flow, this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >>> 0;
+    this.#putAbout(about);
+    return this.exports.renewFlow(flow, serial, this.#program, this.#about) >>> 0;
+  }
+
+  /** Goes over up to `budget` flows of this revalidator's share, from number `from` on; where to go on, or NONE. */
+  dumpStep(orders: DumpOrders, from: number, budget = MOST_DUMPED): DumpAnswer {
+    this.#putOrders(orders);
+    return this.#answer(this.exports.dumpStep(from, Math.min(budget, MOST_DUMPED)));
+  }
+
+  /** The same after the dump, for what was evicted and what the dump did not come by. */
+  sweepStep(orders: DumpOrders, from: number, budget = MOST_DUMPED): DumpAnswer {
+    this.#putOrders(orders);
+    return this.#answer(this.exports.sweepStep(from, Math.min(budget, MOST_DUMPED)));
+  }
+
+  #answer(next: number): DumpAnswer {
+    const seen = this.u32[(this.#batch + BATCH_SCRATCH + Dump.seen) >> 2]!;
+    return { due: this.#due(), seen, next: next >>> 0 };
+  }
+
+  #putOrders(orders: DumpOrders): void {
+    const dump = this.#batch + BATCH_SCRATCH;
+    this.u32[(dump + Dump.revalidators) >> 2] = orders.revalidators;
+    this.u32[(dump + Dump.index) >> 2] = orders.index;
+    this.u32[(dump + Dump.version) >> 2] = orders.version;
+    this.u32[(dump + Dump.learned) >> 2] = orders.learned;
+    this.u32[(dump + Dump.killsAll) >> 2] = orders.killsAll ? 1 : 0;
+    this.u32[(dump + Dump.purges) >> 2] = orders.purges ? 1 : 0;
+    this.u32[(dump + Dump.minPacketsPerSecond) >> 2] = orders.minPacketsPerSecond;
+    this.f64[(dump + Dump.maxIdleMs) >> 3] = orders.maxIdleMs;
+    this.f64[(dump + Dump.lastDumpMs) >> 3] = orders.lastDumpMs;
+    this.f64[(dump + Dump.maxDumpMs) >> 3] = orders.maxDumpMs;
+  }
+
+  /** The flows that the last step listed. */
+  #due(): DueFlow[] {
+    const dump = this.#batch + BATCH_SCRATCH;
+    const count = this.u32[(dump + Dump.due) >> 2]!;
+    const due: DueFlow[] = [];
+    for (let i = 0; i < count; i++) {
+      const at = (dump + DUMP_LIST + i * DUE_STRIDE) >> 2;
+      due.push({
+        flow: this.u32[at + (Due.flow >> 2)]!,
+        serial: this.u32[at + (Due.serial >> 2)]!,
+        why: this.u32[at + (Due.why >> 2)]!,
+      });
+    }
+    return due;
   }
 
   /** Runs a program on miss `i` that no flow holds. */
@@ -404,7 +496,50 @@ export class Datapath {
     if (program.length > PROGRAM_WORDS) {
       throw new RangeError(`program of ${program.length} words; at most ${PROGRAM_WORDS}`);
     }
-    this.u32.set(program, (this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE) >> 2);
+    this.u32.set(program, this.#program >> 2);
+  }
+
+  #putAbout({ version, learned, flags, effects }: FlowAbout): void {
+    if (effects.length > MOST_EFFECTS) {
+      throw new RangeError(`${effects.length} words of effects; at most ${MOST_EFFECTS}`);
+    }
+    this.u32[(this.#about + About.version) >> 2] = version;
+    this.u32[(this.#about + About.learned) >> 2] = learned;
+    this.u32[(this.#about + About.flags) >> 2] = flags;
+    this.u32[(this.#about + About.effects) >> 2] = effects.length;
+    this.u32.set(effects, (this.#about + ABOUT_EFFECTS) >> 2);
+  }
+
+  /** Where the module finds a program, and what else there is to say of a flow. */
+  get #program(): number {
+    return this.#batch + BATCH_SCRATCH + 2 * KEY_SIZE;
+  }
+
+  get #about(): number {
+    return this.#program + 4 * PROGRAM_WORDS;
+  }
+
+  // Names
+
+  /** The number of a name of this kind (NAME_…), the same for equal bytes; NONE when there is no room for it. */
+  internName(kind: number, name: Uint8Array): number {
+    if (name.length > NAME_BYTES_MOST) return NONE;
+    this.u8.set(name, this.#nameBuffer);
+    return this.exports.internName(kind, this.#nameBuffer, name.length) >>> 0;
+  }
+
+  /** The same, if it has one; nothing becomes of it. */
+  findName(kind: number, name: Uint8Array): number {
+    if (name.length > NAME_BYTES_MOST) return NONE;
+    this.u8.set(name, this.#nameBuffer);
+    return this.exports.findName(kind, this.#nameBuffer, name.length) >>> 0;
+  }
+
+  /** The bytes that a number was given for, good until the next call; undefined when it names nothing. */
+  readName(kind: number, number: number): Uint8Array | undefined {
+    const length = this.exports.readName(kind, number, this.#nameBuffer) >>> 0;
+    if (length === NONE) return undefined;
+    return this.u8.subarray(this.#nameBuffer, this.#nameBuffer + length);
   }
 
   // Connections
@@ -458,6 +593,22 @@ export class Datapath {
 
   // Flows
 
+  /** Whether packets take a flow. */
+  isLive(flow: number): boolean {
+    return (Atomics.load(this.i32, (this.#flows + flow * FLOW_STRIDE + Flow.generation) >> 2) & 1) !== 0;
+  }
+
+  /** The program of a flow, good until the next call that takes or gives one. */
+  program(flow: number): Uint32Array {
+    const words = this.exports.readProgram(flow, this.#program);
+    return this.u32.subarray(this.#program >> 2, (this.#program >> 2) + words);
+  }
+
+  /** Which life of a flow's number this is. */
+  serial(flow: number): number {
+    return this.u32[(this.#lives + flow * LIFE_STRIDE + Life.serial) >> 2]!;
+  }
+
   /** A copy of a flow's key, masked. */
   flowKey(flow: number): Uint8Array {
     const key = new Uint8Array(KEY_SIZE);
@@ -470,8 +621,19 @@ export class Datapath {
 
   /** The mask of a live flow. */
   flowMask(flow: number): Uint8Array {
-    const subtable = this.u32[(this.#flows + flow * FLOW_STRIDE + Flow.subtable) >> 2]!;
-    const at = this.#subtables + subtable * SUBTABLE_STRIDE + SUBTABLE_MASK;
+    const at = this.#maskOf(flow);
     return this.u8.subarray(at, at + KEY_SIZE);
+  }
+
+  /** Whether a mask has no bits that the mask of a live flow has not. */
+  isWithinMask(flow: number, mask: Uint8Array): boolean {
+    const at = this.#maskOf(flow);
+    for (let i = 0; i < KEY_SIZE; i++) if (mask[i]! & ~this.u8[at + i]!) return false;
+    return true;
+  }
+
+  #maskOf(flow: number): number {
+    const subtable = this.u32[(this.#flows + flow * FLOW_STRIDE + Flow.subtable) >> 2]!;
+    return this.#subtables + subtable * SUBTABLE_STRIDE + SUBTABLE_MASK;
   }
 }

@@ -35,6 +35,10 @@ export interface PortRow {
   txErrors: number;
   /** What was too long, found no room, or found the port down. */
   txDropped: number;
+  /** Frames from there that a handler was given: no megaflow took them, or they were for the controller. */
+  upcalls: number;
+  /** Frames that it was not given: so many from there were waiting already. */
+  upcallsRefused: number;
 }
 
 /** A flow of the match-action tables. */
@@ -54,9 +58,11 @@ export interface MegaflowRow {
   usedMs: number;
 }
 
+export type ThreadRole = 'datapath' | 'handler' | 'revalidator';
+
 export interface ThreadRow {
   number: number;
-  role: 'datapath' | 'handler';
+  role: ThreadRole;
   ports: string[];
   /** Share of a recent second in which it had work. */
   load: number;
@@ -143,6 +149,58 @@ export type ZoneSetting = (typeof ZONE_SETTINGS)[number];
 export const ZONE_ACTIONS = ['set', 'del'] as const;
 export type ZoneAction = (typeof ZONE_ACTIONS)[number];
 
+/** What is done about the upkeep of installed flows on the command line. */
+export const UPCALL_ACTIONS = ['set', 'pause', 'resume', 'wait', 'purge', 'replace'] as const;
+export type UpcallAction = (typeof UPCALL_ACTIONS)[number];
+
+/** How installed flows are looked after: of all together, then of each thread that does something for it. */
+export type UpcallRow = UpkeepRow | UpcallHandlerRow | RevalidatorRow;
+
+export interface UpkeepRow {
+  kind: 'flows';
+  current: number;
+  /** When rounds began, lately, and at most ever. */
+  average: number;
+  most: number;
+  /** So many may be installed now, and so many at most whatever else. */
+  limit: number;
+  ceiling: number;
+  /** How long the last round took. */
+  dumpMs: number;
+  rounds: number;
+  isPaused: boolean;
+  /** After so long without a packet a flow goes now. */
+  idleMs: number;
+  /** As set. */
+  maxIdleMs: number;
+  maxRevalidatorMs: number;
+  minPacketsPerSecond: number;
+  /** Whether a flow takes the place of one that was evicted before that is swept. */
+  replacesEvicted: boolean;
+  /** Flows by reason; only reasons that occurred. */
+  evicted: Record<string, number>;
+  refusedMoves: number;
+}
+
+export interface UpcallHandlerRow {
+  kind: 'handler';
+  thread: number;
+  handled: number;
+  /** In its queues. */
+  waiting: number;
+}
+
+export interface RevalidatorRow {
+  kind: 'revalidator';
+  thread: number;
+  /** In its share. */
+  flows: number;
+  /** What these cost a flow; absent: there was none yet. */
+  dumpNs?: number;
+  sweepNs?: number;
+  translateNs?: number;
+}
+
 /** What became of the fragments that were to be tracked, of one version of IP. */
 export interface FragmentRow {
   version: 'IPv4' | 'IPv6';
@@ -175,6 +233,7 @@ export interface Shown {
   timeouts: TimeoutRow;
   expectations: ExpectationRow;
   fragments: FragmentRow;
+  upcalls: UpcallRow;
 }
 
 export const SHOWN = [
@@ -190,6 +249,7 @@ export const SHOWN = [
   'timeouts',
   'expectations',
   'fragments',
+  'upcalls',
 ] as const;
 
 /** What `heddle flows`, `groups` and `meters` can ask for. */
@@ -346,6 +406,135 @@ export interface WatchedConnections {
   lost: number;
 }
 
+/** A packet that is to be traced: what a flow says of it, or a frame in hex and where it comes in. */
+export type TracePacket = { flow: string } | { frame: string; port: string };
+
+export interface TraceQuestion {
+  packet: TracePacket;
+  /** A flow, in flow syntax: why it did not apply. */
+  whyNot?: string | undefined;
+}
+
+/** Why a packet goes where it goes. */
+export interface Trace {
+  /** The switch. */
+  name: string;
+  rounds: TraceRound[];
+  /** Those that the rounds name, by index. */
+  connections: ConnectionRow[];
+  verdict: TraceVerdict;
+  whyNot?: TraceWhyNot;
+}
+
+/** A way of the packet, or of a copy of it, through the tables; the first one as it came in. */
+export interface TraceRound {
+  /** Under which number it went round; 0: it came in. */
+  recirculation: number;
+  /** All that its key says, in flow syntax; then at the end of the tables. */
+  flow: string;
+  finalFlow: string;
+  steps: TraceStep[];
+  /** As `show megaflows` has it. */
+  megaflow: { match: string; actions: string };
+  /** The number of the live megaflow that takes it now; null: it goes to the handler. */
+  liveMegaflow: number | null;
+}
+
+export type TraceStep =
+  | TraceTable
+  | { kind: 'action'; text: string; steps: TraceStep[] }
+  /** Of a group; `chosen`: of a select group, whether this packet takes it. */
+  | { kind: 'bucket'; bucket: number; chosen?: boolean; steps: TraceStep[] }
+  | { kind: 'actionSet'; steps: TraceStep[] }
+  | TraceConnection
+  | { kind: 'note'; text: string };
+
+/** The packet is looked up in a table. */
+export interface TraceTable {
+  kind: 'table';
+  table: number;
+  /** The flow that applies; none: no flow matches. */
+  flow?: TraceFlow;
+  /** Flows that would have been tried before, and nearly match. */
+  missed: TraceMiss[];
+  steps: TraceStep[];
+}
+
+export interface TraceFlow {
+  /** Empty: it matches everything. */
+  match: string;
+  priority: number;
+  /** In hex. */
+  cookie: string;
+}
+
+export interface TraceMiss {
+  flow: TraceFlow;
+  differences: TraceDifference[];
+}
+
+/** A field in which packet and flow differ, each as flow syntax writes it. */
+export interface TraceDifference {
+  field: string;
+  packet: string;
+  flow: string;
+}
+
+/** ct() looks for the packet's connection. */
+export interface TraceConnection {
+  kind: 'connection';
+  zone: number;
+  /** `new`: there is none; `made`: one is made; `held`: a fragment, which waits for the rest of its datagram. */
+  outcome: 'invalid' | 'new' | 'made' | 'found' | 'held';
+  /** The packet's ct_state from here on. */
+  state: string;
+  /** Which of the trace's connections; of one that is made, as it would be. */
+  connection?: number;
+}
+
+/** What becomes of the packet. */
+export interface TraceVerdict {
+  sent: TraceSent[];
+  /** How often it goes to a controller. */
+  controllers: number;
+  /** A fragment of it waits for others. */
+  held: boolean;
+  /** Copies that were still going round when there had been too many rounds to tell of. */
+  unfollowed: number;
+  /** Why it is dropped, when nobody gets it. */
+  dropped?: string;
+}
+
+export interface TraceSent {
+  port: string;
+  up: boolean;
+  /** Bytes of the frame. */
+  length: number;
+  /** What is not as the packet came in, in flow syntax; empty: nothing. */
+  changed: string;
+}
+
+/** Why a flow did not apply. */
+export interface TraceWhyNot {
+  /** As it was given, in normal form. */
+  flow: string;
+  table: number;
+  /** Whether the table has it; with other actions or, if none was given, another priority it is the same. */
+  isThere: boolean;
+  /** Each time that the packet was looked up in its table. */
+  lookUps: TraceLookUp[];
+}
+
+export interface TraceLookUp {
+  recirculation: number;
+  /** It did apply. */
+  applied: boolean;
+  /** None: it matches. */
+  differences: TraceDifference[];
+  /** The flow that applied. */
+  winner?: TraceFlow;
+}
+
 /**
  * A run so far. Every packet received has one fate: packetsReceived = packetsForwarded + packetsQueued +
  * the sum of `dropped`. Copies are what outputs beyond a packet's first needed; they have fates of their own.
@@ -384,7 +573,7 @@ export interface TopRow {
 
 export interface TopThread {
   number: number;
-  role: 'datapath' | 'handler';
+  role: ThreadRole;
   load: number;
   packetsPerSecond: number;
   packetsPerBatch: number;
@@ -439,10 +628,17 @@ export interface SwitchControl {
    * people; throws when wrong, and then nothing has changed.
    */
   changeZones(setting: ZoneSetting, action: ZoneAction, text: string): Promise<string[]>;
+  /**
+   * Has installed flows looked after in another way, or now (src/control/revalidation.ts). Returns lines for people;
+   * throws when the text is wrong, and then nothing has changed.
+   */
+  changeUpcalls(action: UpcallAction, text: string): Promise<string[]>;
   /** Whether sequence numbers of TCP are checked, which `on` changes. Returns lines for people. */
   sequenceChecking(on?: boolean): Promise<string[]>;
   /** What happens from now on to those that pass a filter; yields as `watch` does. */
   watchConnections(filter: readonly string[]): AsyncIterable<WatchedConnections>;
+  /** Why a packet goes where it goes; nothing is changed by it. Throws TraceError or FlowError when wrong. */
+  trace(question: TraceQuestion): Promise<Trace>;
   summary(): Summary;
   /** Ends thread `thread`, from 1, at once, as a crash would: a drill. Returns lines for people. */
   kill(thread: number): Promise<string[]>;

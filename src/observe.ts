@@ -10,6 +10,7 @@ import {
   ArenaMap,
   AWAKE,
   COPIES_DROPPED,
+  COUNT_BAD_MOVES,
   COUNT_BATCHES,
   COUNT_CACHE_HITS,
   COUNT_CHECKSUMS_COMPLETED,
@@ -44,8 +45,12 @@ import {
   COUNT_UPCALLS_HANDLED,
   COUNT_WAKE_UPS,
   COUNTERS,
+  COVERAGE,
+  COVERAGE_COUNTERS,
   DROP_REASONS,
   DROPPED,
+  EVICT_REASONS,
+  EVICTIONS,
   FLOW_COUNTERS_STRIDE,
   FlowCounters,
   POOL_CACHE_STRIDE,
@@ -61,9 +66,12 @@ import {
   REMOVED_REPLACED,
   RING_CONSUMER,
   RING_STRIDE,
+  RULE_COUNTERS_STRIDE,
+  RuleCounters,
   STAGES,
   STAGES_STRIDE,
   StageTime,
+  StationTable,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
@@ -73,12 +81,24 @@ import {
 } from './generated/layout.ts';
 
 /** The names people see for drop reasons, by number. */
-export const DROP_NAMES: readonly string[] = Array.from({ length: DROP_REASONS }, (_, reason) => {
-  const name = Object.entries(layout).find(
-    ([key, value]) => key.startsWith('DROP_') && key !== 'DROP_REASONS' && value === reason,
-  )![0];
-  return name.slice('DROP_'.length).toLowerCase();
-});
+export const DROP_NAMES: readonly string[] = namesOf('DROP_', 0, DROP_REASONS);
+
+/** The same for reasons to evict a flow, and for what is counted of their lives. */
+export const EVICT_NAMES: readonly string[] = namesOf('EVICT_', 0, EVICT_REASONS);
+export const COVERAGE_NAMES: readonly string[] = namesOf('COUNT_', COVERAGE, COVERAGE_COUNTERS);
+
+/** What is left of the names of `count` constants, which begin with `prefix` and have the values from `first` on. */
+function namesOf(prefix: string, first: number, count: number): string[] {
+  const named = Object.entries(layout).filter(
+    ([key]) => key.startsWith(prefix) && key !== 'DROP_REASONS' && key !== 'EVICT_REASONS',
+  );
+  return Array.from({ length: count }, (_, i) =>
+    named
+      .find(([, value]) => value === first + i)![0]
+      .slice(prefix.length)
+      .toLowerCase(),
+  );
+}
 
 const NAMED: Record<string, number> = {
   received: COUNT_RECEIVED,
@@ -93,6 +113,7 @@ const NAMED: Record<string, number> = {
   sleeps: COUNT_SLEEPS,
   wakeUps: COUNT_WAKE_UPS,
   threadRestarts: COUNT_THREAD_RESTARTS,
+  refusedMoves: COUNT_BAD_MOVES,
   segmented: COUNT_SEGMENTED,
   joined: COUNT_JOINED,
   checksumsCompleted: COUNT_CHECKSUMS_COMPLETED,
@@ -129,6 +150,8 @@ export interface Totals {
   wakeUps: number;
   /** How often the thread died and was started anew. */
   threadRestarts: number;
+  /** Of flows, from one state of their lives to another: there is always none, unless something is wrong. */
+  refusedMoves: number;
   segmented: number;
   joined: number;
   checksumsCompleted: number;
@@ -190,6 +213,9 @@ export interface PortTotals {
   txBytes: number;
   txErrors: number;
   txDropped: number;
+  /** Frames that came in there and were passed to a handler, and those that were not for want of a share. */
+  upcalls: number;
+  upcallsRefused: number;
 }
 
 export interface FlowTotals {
@@ -198,6 +224,13 @@ export interface FlowTotals {
   /** Switch clock of the last packet; 0: none yet. */
   usedMs: number;
   tcpFlags: number;
+}
+
+export interface RuleTotals {
+  packets: number;
+  bytes: number;
+  /** Switch clock of the last packet; 0: none yet. */
+  usedMs: number;
 }
 
 export interface TallyTotals {
@@ -289,6 +322,8 @@ export class Observer {
       txBytes: sum(PortCounters.txBytes),
       txErrors: sum(PortCounters.txErrors),
       txDropped: sum(PortCounters.txDropped),
+      upcalls: sum(PortCounters.upcalls),
+      upcallsRefused: sum(PortCounters.upcallsRefused),
     };
   }
 
@@ -329,6 +364,11 @@ export class Observer {
     return this.#flowsByMask().filter((flows) => flows > 0).length;
   }
 
+  /** How many stations NORMAL knows. */
+  stations(): number {
+    return this.#u32[(regionAddress(this.#arena, 'stationTable') + StationTable.count) >> 2]!;
+  }
+
   /** How many rings have something in them. */
   busyRings(): number {
     const at = regionAddress(this.#arena, 'rings');
@@ -336,6 +376,18 @@ export class Observer {
     return Array.from({ length: threads * threads }, (_, i) => (at + i * RING_STRIDE) >> 2).filter(
       (ring) => this.#u32[ring] !== this.#u32[ring + (RING_CONSUMER >> 2)],
     ).length;
+  }
+
+  /** How many packets wait in the rings to thread `thread`. */
+  waiting(thread: number): number {
+    const { threads } = this.#arena.limits;
+    const at = regionAddress(this.#arena, 'rings');
+    const inRing = (from: number): number => {
+      const ring = (at + (from * threads + thread) * RING_STRIDE) >> 2;
+      const taken = this.#u32[ring + (RING_CONSUMER >> 2)]!;
+      return (this.#u32[ring]! - taken) >>> 0;
+    };
+    return this.#threads().reduce((sum, from) => sum + inRing(from), 0);
   }
 
   /** What a tally has counted, ever. */
@@ -350,9 +402,36 @@ export class Observer {
     return totals;
   }
 
-  /** How many flows are installed. Their records are left alone: most were never touched. */
+  /** How many flows take packets. Their records are left alone: most were never touched. */
   liveFlows(): number {
-    return this.#flowsByMask().reduce((sum, flows) => sum + flows, 0);
+    return this.#u32[(ARENA_MAP + ArenaMap.liveFlows) >> 2]!;
+  }
+
+  /** What was counted of the lives of flows, by the names of Open vSwitch's coverage counters. */
+  coverage(): Record<string, number> {
+    return this.#countedFrom(COVERAGE, COVERAGE_NAMES);
+  }
+
+  /** How many flows were evicted, by reason. */
+  evictions(): Record<string, number> {
+    return this.#countedFrom(EVICTIONS, EVICT_NAMES);
+  }
+
+  #countedFrom(first: number, names: readonly string[]): Record<string, number> {
+    const at = regionAddress(this.#arena, 'counters') >> 3;
+    const sum = (which: number) =>
+      this.#threads().reduce((n, t) => n + Number(this.#u64[at + t * COUNTERS + which]!), 0);
+    return Object.fromEntries(names.map((name, i) => [name, sum(first + i)]));
+  }
+
+  /** What a rule was credited with. */
+  rule(rule: number): RuleTotals {
+    const at = regionAddress(this.#arena, 'ruleCounters') + rule * RULE_COUNTERS_STRIDE;
+    return {
+      packets: Number(this.#u64[(at + RuleCounters.packets) >> 3]!),
+      bytes: Number(this.#u64[(at + RuleCounters.bytes) >> 3]!),
+      usedMs: this.#f64[(at + RuleCounters.usedMs) >> 3]!,
+    };
   }
 
   #flowsByMask(): number[] {

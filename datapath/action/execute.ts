@@ -127,9 +127,9 @@ function hand(number: u32, pc: usize, bytes: u32, key: Key): void {
     if (bytes != NONE) truncate(frameAt(number), bytes);
     enqueue(number, load<u32>(pc + 4));
   } else if (operation == OP_CONTROLLER) {
-    punt(number, load<u32>(pc + 4), bytes);
+    punt(number, load<u32>(pc + 4), bytes, key);
   } else if (operation == OP_RECIRCULATE) {
-    recirculate(number, load<u32>(pc + 4));
+    recirculate(number, load<u32>(pc + 4), key);
   } else {
     const program = operation == OP_SELECT ? select(pc, key) : inside(pc);
     if (program != 0) execute(number, program, key);

@@ -28,7 +28,7 @@
  */
 import { BATCH_EXPECTATION, BATCH_EXPECTED, batch } from '../batch';
 import { map } from '../memory/arena';
-import { acquire, release, releaseAfter } from '../memory/lock';
+import { acquire, release, releaseAfter, tryAcquire } from '../memory/lock';
 import { self } from '../memory/thread';
 import { Connection, connectionAt, connectionNumber, isLive, tupleOf } from './connection';
 import { kinOf, takeKin } from './kin';
@@ -124,6 +124,25 @@ export function findExpectation(tuple: Tuple): Expectation | null {
   if (found != null) memory.copy(copy, changetype<usize>(found), EXPECTATION_STRIDE);
   release(map.expectations);
   return found != null ? changetype<Expectation>(copy) : null;
+}
+
+/**
+ * The same for one who only wants to know: nothing is taken out, and nobody is waited for; null, too, while somebody else
+ * has the lock.
+ */
+export function peekExpectation(tuple: Tuple): Expectation | null {
+  if (atomic.load<u32>(countAt()) == 0 || !tryAcquire(map.expectations, self.number)) return null;
+  const key = ownKey();
+  copyTuple(key, tuple);
+  key.tpSrc = 0;
+  const copy = batch() + BATCH_EXPECTATION;
+  let link = load<u32>(headAt(bucketOf(key)));
+  while (link != 0 && !(hasParent(expectationAt(link - 1)) && isFor(expectationAt(link - 1), key))) {
+    link = expectationAt(link - 1).next;
+  }
+  if (link != 0) memory.copy(copy, changetype<usize>(expectationAt(link - 1)), EXPECTATION_STRIDE);
+  release(map.expectations);
+  return link != 0 ? changetype<Expectation>(copy) : null;
 }
 
 /** Those of parents whose time is over are taken out on the way. Under the lock, as all below. */

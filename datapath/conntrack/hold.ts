@@ -75,7 +75,7 @@ export function holdFragment(number: u32, zone: u16): u32 {
 }
 
 /** Whether fragments of its kind are held at all. */
-function isWanted(number: u32): bool {
+export function isWanted(number: u32): bool {
   return map.fragmentLimit != 0 && familyAt(familyOf(number)).isIgnored == 0;
 }
 

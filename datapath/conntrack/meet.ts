@@ -98,7 +98,7 @@ function findTranslation(number: u32, request: CtRequest, nat: usize, expectatio
 }
 
 /** Whether the packet may begin a connection: tried on a record that nobody sees. */
-function mayBegin(tuple: Tuple): bool {
+export function mayBegin(tuple: Tuple): bool {
   const trial = batch() + BATCH_TRIAL;
   memory.fill(trial, 0, CONNECTION_STRIDE);
   copyTuple(tupleOf(changetype<Connection>(trial), ORIGINAL), tuple);
@@ -113,7 +113,7 @@ function giveUp(number: u32, why: u32): u32 {
 }
 
 /** Makes a record, which is this thread's and zeroed, the connection that begins with this packet. */
-function fill(connection: Connection, frame: Frame, tuple: Tuple): void {
+export function fill(connection: Connection, frame: Frame, tuple: Tuple): void {
   copyTuple(tupleOf(connection, ORIGINAL), tuple);
   reverseTuple(tupleOf(connection, REPLY), tuple);
   beginConnection(connection, ownSegment());

@@ -81,6 +81,8 @@ let portPlace: usize = 0;
 let firstPort: u32 = 0;
 let ports: u64 = 0;
 let pickedPort: u64 = 0;
+let isTrial: bool = false; // whether a tuple is only looked for, and not taken
+let replaced: u32 = NONE; // number of a connection that is only tried to be ended: its tuples are free
 
 /**
  * Gives connection `number`, whose original tuple is filled and whose reply tuple is that one's reverse, the
@@ -88,7 +90,23 @@ let pickedPort: u64 = 0;
  * its reply tuple is the last of them.
  */
 export function chooseTranslation(number: u32, request: NatRequest): bool {
-  const connection = connectionAt(number);
+  return choose(connectionAt(number), request);
+}
+
+/**
+ * The same for a record that becomes no connection: it gets what it would be given now, and nothing is reserved. Before
+ * it, connection `ended` would be removed; NONE: none.
+ */
+export function tryTranslation(connection: Connection, request: NatRequest, ended: u32): bool {
+  isTrial = true;
+  replaced = ended;
+  const isFound = choose(connection, request);
+  isTrial = false;
+  replaced = NONE;
+  return isFound;
+}
+
+function choose(connection: Connection, request: NatRequest): bool {
   const original = tupleOf(connection, ORIGINAL);
   const reply = tupleOf(connection, REPLY);
   const pick = request.flags & NAT_RANDOM ? drawWord() : mix(hashTuple(original), 0);
@@ -238,11 +256,16 @@ function claim(connection: Connection): bool {
   const original = tupleOf(connection, ORIGINAL);
   const reply = tupleOf(connection, REPLY);
   const translated = translationOf(original, reply);
-  if (translated == 0) return lookUp(reply, hashTuple(reply)) == NONE;
+  if (translated == 0) return !isOthers(reply);
   if (isSameTuple(original, reply)) return false;
-  if (!reserve(connectionNumber(connection))) return false;
+  if (isTrial ? isOthers(reply) : !reserve(connectionNumber(connection))) return false;
   connection.flags |= translated | CONNECTION_REVERSED;
   return true;
+}
+
+function isOthers(tuple: Tuple): bool {
+  const handle = lookUp(tuple, hashTuple(tuple));
+  return handle != NONE && handle >>> 1 != replaced;
 }
 
 /** CONNECTION_SNAT and CONNECTION_DNAT, as these two say that the connection is translated. */

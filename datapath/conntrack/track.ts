@@ -84,7 +84,7 @@ let lastHandle: u32 = NONE;
 let lastEpoch: u32 = 0;
 
 /** The handle of the connection that a packet belongs to, which may have been translated already; or NONE. */
-function find(tuple: Tuple, before: u32): u32 {
+export function find(tuple: Tuple, before: u32): u32 {
   if (!(before & (CT_SNAT | CT_DNAT))) {
     if (!isOfLast(tuple)) {
       lastHandle = lookUp(tuple, hashTuple(tuple));
@@ -146,15 +146,26 @@ function hit(frame: Frame, request: CtRequest, handle: u32, before: u32, label: 
 }
 
 /** Whether the connection has heard of the packet, in an earlier round. */
-function isKnownTo(connection: Connection, frame: Frame): bool {
+export function isKnownTo(connection: Connection, frame: Frame): bool {
   return frame.connection == connectionNumber(connection) + 1 && frame.generation == connection.generation;
 }
 
 /** An ICMP error about a packet of a connection; false: it has ended, or the error is not from its path. */
 function relate(frame: Frame, request: CtRequest, handle: u32, before: u32, label: usize): bool {
   const connection = connectionAt(handle >>> 1);
-  const direction = handle & 1;
   hold(connection);
+  return relateTo(frame, request, connection, handle & 1, before, label);
+}
+
+/** The same for a connection that nobody else changes meanwhile. */
+export function relateTo(
+  frame: Frame,
+  request: CtRequest,
+  connection: Connection,
+  direction: u32,
+  before: u32,
+  label: usize,
+): bool {
   const isTranslated = (connection.flags & (CONNECTION_SNAT | CONNECTION_DNAT)) != 0;
   const isRelated = isLive(connection.generation) && (isTranslated || !ownSegment().isMisdirected);
   if (isRelated) {

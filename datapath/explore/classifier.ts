@@ -6,9 +6,11 @@ import { OP_DROP, OP_END } from '../action/opcode';
 import { changes, scratch, shares } from '../explore';
 import { classify } from '../flow/classifier';
 import { flowNumber } from '../flow/flow';
-import { install, reclaim, remove } from '../flow/install';
+import { install } from '../flow/install';
 import { KEY_SIZE, Key } from '../flow/key';
-import { ARENA_MAP, map, NONE } from '../memory/arena';
+import { reclaim } from '../flow/retire';
+import { remove } from '../flow/sweep';
+import { ARENA_MAP, ArenaMap, map, NONE } from '../memory/arena';
 import { enter, leave } from '../memory/epoch';
 import { POOL_FLOWS, POOL_STRIDE, Pool } from '../memory/pool';
 import { self } from '../memory/thread';
@@ -38,7 +40,7 @@ function installFor(id: u32): u32 {
   store<u32>(mask, 0xffffffff);
   store<u32>(program, OP_DROP);
   store<u32>(program + 8, OP_END);
-  const number = install(mask, key, program);
+  const number = install(mask, key, program, key + 640);
   if (number != NONE) store<u32>(ownerOf(number), id);
   return number;
 }
@@ -63,9 +65,9 @@ function look(id: u32): bool {
 
 export function setUp(): void {
   shares(scratch(), FLOWS << 2);
-  changes(ARENA_MAP, 256);
+  changes(ARENA_MAP, offsetof<ArenaMap>());
   changes(map.threads, map.batches - map.threads);
-  changes(map.flowCounters, map.caches - map.flowCounters);
+  changes(map.counters, map.caches - map.counters);
   changes(map.flows, map.frameRecords - map.flows);
   // One bucket, so that to find a flow is to walk past those that come and go.
   map.bucketCount = 1;

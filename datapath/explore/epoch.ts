@@ -1,6 +1,6 @@
 /** Epochs: a record is unlinked, and written over two epochs later, while another thread looks at it. */
 import { changes, scratch, shares } from '../explore';
-import { ARENA_MAP, map } from '../memory/arena';
+import { ARENA_MAP, ArenaMap, map } from '../memory/arena';
 import { advance, currentEpoch, enter, leave } from '../memory/epoch';
 import { THREAD_STRIDE } from '../memory/thread';
 
@@ -17,7 +17,7 @@ function record(): usize {
 
 export function setUp(): void {
   shares(scratch(), 128);
-  changes(ARENA_MAP, 256);
+  changes(ARENA_MAP, offsetof<ArenaMap>());
   changes(map.threads, 4 * THREAD_STRIDE);
   store<u32>(shown(), <u32>record());
   store<u32>(record(), LIVE);

@@ -105,6 +105,7 @@ function placeOf(flow: Flow): usize {
   }
   let place = slotAt(bucket, LAST_SLOT);
   while (load<u32>(place) != number) {
+    assert(load<u32>(place) != 0, 'a flow is not in its bucket');
     place = changetype<usize>(flowAt(load<u32>(place) - 1)) + offsetof<Flow>('next');
   }
   return place;

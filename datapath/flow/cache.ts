@@ -11,7 +11,7 @@
  */
 import { map } from '../memory/arena';
 import { self } from '../memory/thread';
-import { Flow, flowAt, flowNumber } from './flow';
+import { Flow, flowAt, flowNumber, isLive } from './flow';
 import { Key } from './key';
 import { takes } from './subtable';
 
@@ -31,8 +31,7 @@ function inSlot(slot: usize, key: Key, hash: u32): Flow | null {
   const entry = load<u64>(slot);
   if (<u32>entry != hash || entry >>> 32 == 0) return null;
   const flow = flowAt(<u32>(entry >>> 32) - 1);
-  const isLive = (atomic.load<u32>(changetype<usize>(flow)) & 1) != 0;
-  return isLive && takes(flow, key) ? flow : null;
+  return isLive(flow) && takes(flow, key) ? flow : null;
 }
 
 /** Remembers that `key` took `flow`: in the first slot, moving what was there to its own second one. */

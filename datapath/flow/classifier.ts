@@ -20,10 +20,15 @@
  * keeps its own `next` until two epochs later, when nobody can still stand on it. Replacement is one atomic
  * store that leads to the new flow instead of the old. A subtable's mask is written before `subtableCount`
  * covers it, and changes only while the subtable is empty and has been for two epochs.
+ *
+ * A flow is linked once for its mask and masked key. It may be linked and not live: to conceal a flow is one
+ * store that needs no lock. Readers pass it over until it is unlinked, or another put in its place.
  */
 
 import { BATCH } from '../batch';
 import { ArenaMap, map } from '../memory/arena';
+import { acquire, release } from '../memory/lock';
+import { self } from '../memory/thread';
 import {
   BUCKET_SLOTS_SIZE,
   BUCKET_TAGS_SIZE,
@@ -36,7 +41,7 @@ import {
   tagOf,
   tagsAt,
 } from './buckets';
-import { Flow, flowAt, inherit, nextOf } from './flow';
+import { Flow, flowAt, inherit, isLive, nextOf } from './flow';
 import { hashBatch } from './hash';
 import { KEY_SIZE, Key } from './key';
 import { beginSearch, countUses, hashesAt, openAt, search, subtableInOrder } from './search';
@@ -142,7 +147,10 @@ function readSlots(wanted: usize, n: u32, places: usize, contents: usize): void 
 
 /** The address of the flow in a slot when that takes `key`; else of whichever does, or 0. */
 function verified(content: u32, key: Key): usize {
-  if (content != 0 && takes(flowAt(content - 1), key)) return changetype<usize>(flowAt(content - 1));
+  if (content != 0) {
+    const flow = flowAt(content - 1);
+    if (isLive(flow) && takes(flow, key)) return changetype<usize>(flow);
+  }
   return changetype<usize>(classify(key)); // another flow had the tag, or the slot changed just now
 }
 
@@ -151,13 +159,25 @@ export function classify(key: Key): Flow | null {
   const n = subtableCount();
   for (let i: u32 = 0; i < n; i++) {
     if (isEmpty(i)) continue;
-    const flow = flowIn(i, key);
+    const flow = liveIn(i, key);
     if (flow) return flow;
   }
   return null;
 }
 
-/** The flow of subtable `i` that takes `key`, or null. Call within an epoch, or under the lock. */
+/** The live flow of subtable `i` that takes `key`, or null. Call within an epoch. */
+function liveIn(i: u32, key: Key): Flow | null {
+  let flow = flowIn(i, key);
+  while (flow && !isLive(flow)) {
+    // It may have been replaced since: then its successor is in its place.
+    const now = flowIn(i, key);
+    if (now == flow) return null;
+    flow = now;
+  }
+  return flow;
+}
+
+/** The linked flow of subtable `i` that takes `key`, or null. Call within an epoch, or under the lock. */
 function flowIn(i: u32, key: Key): Flow | null {
   const hash = hashIn(i, key);
   const bucket = bucketOf(hash, map.bucketCount);
@@ -194,37 +214,61 @@ export function subtableFor(mask: Key): u32 {
   return i;
 }
 
-/** Live becomes retired, new becomes live. */
-function turn(flow: Flow): void {
-  atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
+/** Taken before flows are linked and unlinked; held for a few instructions. */
+export function lockClassifier(): void {
+  acquire(changetype<usize>(map) + offsetof<ArenaMap>('classifierLock'), self.number);
 }
 
-/** Shows a complete flow to the readers, in subtable `i`; its key, masked, is given once more. Under the lock. */
-export function link(flow: Flow, i: u32, masked: Key): void {
+export function unlockClassifier(): void {
+  release(changetype<usize>(map) + offsetof<ArenaMap>('classifierLock'));
+}
+
+/** Has packets take a flow from now on. */
+function reveal(flow: Flow): void {
+  atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
+  atomic.add<u32>(liveFlowsAt(), 1);
+}
+
+/** Has packets pass over a live flow from now on, wherever it is linked. */
+export function conceal(flow: Flow): void {
+  atomic.store<u32>(changetype<usize>(flow), flow.generation + 1);
+  atomic.sub<u32>(liveFlowsAt(), 1);
+}
+
+function liveFlowsAt(): usize {
+  return changetype<usize>(map) + offsetof<ArenaMap>('liveFlows');
+}
+
+/** Whether there are as many live flows as may be. */
+export function isAtFlowLimit(): bool {
+  const limit = atomic.load<u32>(changetype<usize>(map) + offsetof<ArenaMap>('flowLimit'));
+  return atomic.load<u32>(liveFlowsAt()) >= limit;
+}
+
+/** Shows a complete flow to the readers, in subtable `i`; its key is given once more. Under the lock. */
+export function link(flow: Flow, i: u32, key: Key): void {
   flow.subtable = i;
-  flow.hash = hashIn(i, masked);
-  turn(flow);
+  flow.hash = hashIn(i, key);
+  reveal(flow);
   show(flow);
   countIn(i);
 }
 
-/** Hides `flow`, which is linked, from readers that look from now on. Under the lock. */
+/** Leads readers that look from now on past a flow that is not live. Under the lock. */
 export function unlink(flow: Flow): void {
   hide(flow);
-  turn(flow);
   countOut(flow.subtable);
 }
 
-/** Puts `heir`, which inherits from `flow`, in its place. Under the lock. */
+/** Puts `heir`, which inherits from `flow`, in its place; that is concealed, or to be so. Under the lock. */
 export function relink(flow: Flow, heir: Flow): void {
   inherit(heir, flow);
-  turn(heir);
+  reveal(heir);
   supersede(flow, heir);
-  turn(flow);
 }
 
-/** The live flow with exactly this mask and masked key, or null. Under the lock. */
-export function find(mask: Key, masked: Key): Flow | null {
+/** The linked flow, live or not, with exactly this mask and masked key, or null. Under the lock. */
+export function find(mask: Key, key: Key): Flow | null {
   const i = subtableOf(mask);
-  return i == NO_SUBTABLE ? null : flowIn(i, masked);
+  return i == NO_SUBTABLE ? null : flowIn(i, key);
 }

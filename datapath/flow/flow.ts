@@ -11,11 +11,11 @@
  * tables by which it translates addresses.
  *
  * Written by the thread that installs it before `generation` becomes odd, and again only after it was
- * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier,
- * which shows only live flows, or through a remembered number, and then `generation`, read first and
- * atomically, must be odd: a flow live in this epoch is whole until the thread's batch ends. While it is
- * live only `next` changes, under the classifier's lock and atomically. `Upkeep` is for the handler that
- * installs or retires it.
+ * retired and two epochs have passed (epoch.ts). Read by every datapath thread: through the classifier or
+ * through a remembered number, and `generation`, read atomically, must be odd: a flow live in this epoch is
+ * whole until the thread's batch ends. One that was evicted stays in its bucket, not live, until it is swept
+ * (life.ts). While it is there only `next` changes, under the classifier's lock and atomically. `Upkeep` is
+ * for the thread that installs or retires it.
  */
 import { map } from '../memory/arena';
 import { KEY_SIZE, Key } from './key';
@@ -86,10 +86,14 @@ export function keyRest(flow: Flow): usize {
   return bodyAt(flowNumber(flow)) + BODY_KEY;
 }
 
-export function setKey(flow: Flow, key: Key): void {
-  const at = changetype<usize>(key);
-  memory.copy(keyStart(flow), at, FLOW_KEY_SIZE);
-  memory.copy(keyRest(flow), at + FLOW_KEY_SIZE, KEY_SIZE - FLOW_KEY_SIZE);
+/** Gives a flow the bits of `key` that are in `mask`. */
+export function setKey(flow: Flow, key: Key, mask: Key): void {
+  const from = changetype<usize>(key);
+  const under = changetype<usize>(mask);
+  for (let i: usize = 0; i < KEY_SIZE; i += 8) {
+    const to = i < FLOW_KEY_SIZE ? keyStart(flow) : keyRest(flow) - FLOW_KEY_SIZE;
+    store<u64>(to + i, load<u64>(from + i) & load<u64>(under + i));
+  }
 }
 
 /** Gives `heir` the key of `flow`, and with it its hash and place. */
@@ -98,6 +102,11 @@ export function inherit(heir: Flow, flow: Flow): void {
   memory.copy(keyRest(heir), keyRest(flow), KEY_SIZE - FLOW_KEY_SIZE);
   heir.hash = flow.hash;
   heir.subtable = flow.subtable;
+}
+
+/** Whether packets take a flow, so that it is in the datapath. */
+export function isLive(flow: Flow): bool {
+  return (atomic.load<u32>(changetype<usize>(flow)) & 1) != 0;
 }
 
 /** Atomically: another thread may be changing it. */

@@ -1,194 +1,188 @@
 /**
- * Installs, replaces and removes flows: takes a record, writes it whole, links it; unlinks it, and gives it back
- * two epochs later. Called by handler threads only.
+ * Installs flows: takes a record, writes flow and life whole, links it. Called by handler threads.
+ *
+ * What there is to say of a flow beside mask, key and program, TypeScript puts into this thread's scratch:
+ *
+ *     scratch   [ mask 128 ][ key 128 ][ program, PROGRAM_WORDS ][ About │ effects, MOST_EFFECTS words ]
+ *
+ * A flow with the same mask and masked key may be there. If it is live, that is the one. If it was evicted and waits
+ * for the sweep, the new one takes its place: until then its packets would miss each time. Sweep and handler may both
+ * want to unlink it; whoever moves its life from EVICTED to DELETED does, under the life's lock, and retires it. The
+ * other finds another state when he gets the lock, or does not get it.
  */
-import { OP_END, OP_NEXT, OP_SELECT, operationWords, PROGRAM_WORDS } from '../action/opcode';
-import { isSound, programsInside } from '../action/program';
-import { FLOW_COUNTERS_STRIDE } from '../counters';
-import { ArenaMap, map, NONE } from '../memory/arena';
-import { advance, currentEpoch } from '../memory/epoch';
-import { acquire, release } from '../memory/lock';
-import { give, POOL_BLOCKS, POOL_FLOWS, take } from '../memory/pool';
-import { self } from '../memory/thread';
-import { BUCKET_SLOTS, firstIn } from './buckets';
-import { find, link, relink, subtableFor, unlink } from './classifier';
+import { PROGRAM_WORDS } from '../action/opcode';
+import { isSound } from '../action/program';
 import {
-  BLOCK_LINK,
-  BLOCK_WORDS,
-  blockAt,
-  FLOW_PROGRAM_WORDS,
-  flowAt,
-  flowNumber,
-  programAt,
-  setKey,
-  Upkeep,
-  upkeepAt,
-} from './flow';
+  COUNT_HANDLER_DUPLICATE_UPCALL,
+  COUNT_UKEY_REPLACE_CONTENTION,
+  COUNT_UPCALL_FLOW_LIMIT_HIT,
+  COUNT_UPCALL_UKEY_REPLACE,
+  count,
+} from '../counters';
+import { ArenaMap, map, NONE } from '../memory/arena';
+import { release } from '../memory/lock';
+import { give, POOL_FLOWS, take } from '../memory/pool';
+import { self } from '../memory/thread';
+import {
+  find,
+  isAtFlowLimit,
+  link,
+  lockClassifier,
+  relink,
+  subtableFor,
+  unlockClassifier,
+} from './classifier';
+import { clearCounters } from './credit';
+import { endEffects, MOST_EFFECTS, setEffects } from './effects';
+import { flowAt, flowNumber, isLive, setKey } from './flow';
 import { KEY_SIZE, Key } from './key';
+import {
+  begin,
+  DELETED,
+  EVICTED,
+  LIFE_KEY,
+  Life,
+  lifeAt,
+  move,
+  PLACE_INSTALL,
+  PLACE_REPLACE,
+  stateOf,
+  tryLock,
+  VISIBLE,
+} from './life';
+import { retire } from './retire';
 import { NO_SUBTABLE } from './subtable';
+import { giveBlocks, writeProgram } from './write-program';
 
-function lockAddress(): usize {
-  return changetype<usize>(map) + offsetof<ArenaMap>('classifierLock');
+@unmanaged
+export class About {
+  version: u32; // of the tables, and generation of the learned addresses, that it was translated under
+  learned: u32;
+  flags: u32; // LIFE_…
+  effects: u32; // words, which follow at ABOUT_EFFECTS
+  isNew: u32; // answer: the flow that was asked for was installed, and was not there already
 }
 
+export const ABOUT_EFFECTS: usize = 32;
+export const ABOUT_SIZE: u32 = 1024; // and MOST_EFFECTS words
+
 /**
- * Installs a flow: KEY_SIZE bytes of mask, as many of key (masked here), and a program that ends with OP_END.
- * Returns its number; the number of the flow that was there when one with this mask and key is; or NONE
- * when flows, blocks or subtables have run out, or the program is none that the datapath runs (program.ts).
+ * Installs a flow: KEY_SIZE bytes of mask, as many of key, a program that ends with OP_END, and what `about` says.
+ * Returns its number; the number of the live flow that was there; or NONE when flows, blocks or subtables have run
+ * out, there are as many flows as may be, one that was evicted is in the way, or the program is none that the datapath
+ * runs (program.ts).
  */
-export function install(mask: usize, key: usize, program: usize): u32 {
-  if (!isSound(program, program + ((<usize>PROGRAM_WORDS) << 2))) return NONE;
-  acquire(lockAddress(), self.number);
-  const number = installLocked(mask, key, program);
-  release(lockAddress());
+export function install(mask: usize, key: usize, program: usize, about: usize): u32 {
+  const request = changetype<About>(about);
+  request.isNew = 0;
+  if (!isSoundProgram(program)) return NONE;
+  lockClassifier();
+  const number = installLocked(changetype<Key>(mask), changetype<Key>(key), program, request);
+  unlockClassifier();
   return number;
 }
 
-function installLocked(mask: usize, key: usize, program: usize): u32 {
-  for (let i: usize = 0; i < KEY_SIZE; i += 8) store<u64>(key + i, load<u64>(key + i) & load<u64>(mask + i));
-  const there = find(changetype<Key>(mask), changetype<Key>(key));
-  if (there) return flowNumber(there);
+export function isSoundProgram(program: usize): bool {
+  return isSound(program, program + ((<usize>PROGRAM_WORDS) << 2));
+}
+
+function installLocked(mask: Key, key: Key, program: usize, about: About): u32 {
+  const there = find(mask, key);
+  if (there && isLive(there)) {
+    count(COUNT_HANDLER_DUPLICATE_UPCALL, 1);
+    return flowNumber(there);
+  }
+  if (isAtFlowLimit()) {
+    count(COUNT_UPCALL_FLOW_LIMIT_HIT, 1);
+    return NONE;
+  }
+  if (there) return replaceEvicted(flowNumber(there), key, program, about);
+  const number = makeFlow(changetype<usize>(key), program, about);
+  if (number == NONE) return NONE;
+  const subtable = subtableFor(mask);
+  if (subtable == NO_SUBTABLE) {
+    discardFlow(number);
+    return NONE;
+  }
+  setKey(flowAt(number), key, mask);
+  link(flowAt(number), subtable, key);
+  move(lifeAt(number), VISIBLE, PLACE_INSTALL);
+  about.isNew = 1;
+  return number;
+}
+
+/** Installs a flow in the place of one that is linked and was evicted. */
+function replaceEvicted(old: u32, key: Key, program: usize, about: About): u32 {
+  if (atomic.load<u32>(changetype<usize>(map) + offsetof<ArenaMap>('keepsEvicted')) != 0) return NONE;
+  const life = lifeAt(old);
+  if (!tryLock(life)) {
+    count(COUNT_UKEY_REPLACE_CONTENTION, 1);
+    return NONE;
+  }
+  const number = replaceLocked(old, key, program, about);
+  release(changetype<usize>(life));
+  return number;
+}
+
+function replaceLocked(old: u32, key: Key, program: usize, about: About): u32 {
+  const life = lifeAt(old);
+  if (stateOf(life) != EVICTED) {
+    count(COUNT_HANDLER_DUPLICATE_UPCALL, 1);
+    return NONE;
+  }
+  const number = makeFlow(changetype<usize>(key), program, about);
+  if (number == NONE) return NONE;
+  const heir = lifeAt(number);
+  heir.dump = life.dump;
+  relink(flowAt(old), flowAt(number));
+  move(life, DELETED, PLACE_REPLACE);
+  retire(old);
+  move(heir, VISIBLE, PLACE_REPLACE);
+  count(COUNT_UPCALL_UKEY_REPLACE, 1);
+  about.isNew = 1;
+  return number;
+}
+
+/**
+ * Takes a flow's record and begins a life, CREATED, made for the packet with `key`. What is left to do is to give it its
+ * key and link it. NONE when flows or blocks have run out.
+ */
+export function makeFlow(key: usize, program: usize, about: About): u32 {
   const number = take(self.number, POOL_FLOWS);
   if (number == NONE) return NONE;
-  const subtable = subtableFor(changetype<Key>(mask));
-  if (subtable == NO_SUBTABLE || !writeProgram(number, program)) {
+  const life = lifeAt(number);
+  begin(life);
+  describe(life, about);
+  life.dump = atomic.load<u32>(changetype<usize>(map) + offsetof<ArenaMap>('dump'));
+  memory.copy(changetype<usize>(life) + LIFE_KEY, key, KEY_SIZE);
+  if (!writeProgram(number, program)) {
     give(self.number, POOL_FLOWS, number);
     return NONE;
   }
-  const flow = flowAt(number);
-  setKey(flow, changetype<Key>(key));
+  if (!setAboutEffects(life, about)) {
+    discardFlow(number);
+    return NONE;
+  }
   clearCounters(number);
-  link(flow, subtable, changetype<Key>(key));
   return number;
 }
 
-/**
- * Gives a live flow another program: a new flow takes its place, so that a look-up finds the one or the other
- * and never none. Returns the new flow's number, whose counters start at zero; or NONE, and the old one
- * stays, when flows or blocks have run out.
- */
-export function replace(number: u32, program: usize): u32 {
-  const heir = take(self.number, POOL_FLOWS);
-  if (heir == NONE) return NONE;
-  if (!writeProgram(heir, program)) {
-    give(self.number, POOL_FLOWS, heir);
-    return NONE;
-  }
-  clearCounters(heir);
-  acquire(lockAddress(), self.number);
-  relink(flowAt(number), flowAt(heir));
-  release(lockAddress());
-  retire(number);
-  return heir;
+/** Gives back a flow that was made and never linked. */
+function discardFlow(number: u32): void {
+  endEffects(lifeAt(number));
+  giveBlocks(number);
+  give(self.number, POOL_FLOWS, number);
 }
 
-/** A record's counters start at zero; nobody counts on it while it is not live. */
-function clearCounters(number: u32): void {
-  for (let thread: u32 = 0; thread < map.threadCount; thread++) {
-    const at = map.flowCounters + <usize>((thread * map.flowCount + number) * FLOW_COUNTERS_STRIDE);
-    memory.fill(at, 0, FLOW_COUNTERS_STRIDE);
-  }
+/** Notes what a flow was translated under. */
+export function describe(life: Life, about: About): void {
+  life.version = about.version;
+  life.learned = about.learned;
+  life.flags = about.flags;
 }
 
-/**
- * Copies a sound program into a flow, going on in blocks where it does not fit (program.ts); false, with nothing
- * held, when they run out. Before whatever must not be parted, two words are kept free to lead on.
- */
-function writeProgram(number: u32, program: usize): bool {
-  let at = programAt(number);
-  let room: u32 = FLOW_PROGRAM_WORDS;
-  let link = changetype<usize>(upkeepAt(number)) + offsetof<Upkeep>('blocks');
-  store<u32>(link, 0);
-  let buckets: u32 = 0; // of an OP_SELECT, still to come
-  for (let open: u32 = 1; open != 0; ) {
-    const operation = load<u32>(program); // or a bucket
-    const words: u32 = buckets != 0 ? 2 : operationWords(operation);
-    const isLast = buckets == 0 && open == 1 && operation == OP_END;
-    if (words + (isLast ? 0 : 2) > room) {
-      const block = addBlock(link);
-      if (block == NONE) {
-        giveBlocks(number);
-        return false;
-      }
-      store<u32>(at, buckets != 0 ? block : OP_NEXT);
-      store<u32>(at + 4, buckets != 0 ? NONE : block);
-      at = blockAt(block);
-      room = BLOCK_WORDS;
-      link = at + BLOCK_LINK;
-    }
-    memory.copy(at, program, (<usize>words) << 2);
-    if (buckets != 0) {
-      buckets--;
-    } else {
-      if (operation == OP_SELECT) buckets = load<u32>(program + 8);
-      open += programsInside(program);
-      if (operation == OP_END) open--;
-    }
-    at += (<usize>words) << 2;
-    program += (<usize>words) << 2;
-    room -= words;
-  }
-  return true;
-}
-
-/** Takes a block, the last of a program so far, and has `link` lead to it. NONE when there is none. */
-function addBlock(link: usize): u32 {
-  const block = take(self.number, POOL_BLOCKS);
-  if (block == NONE) return NONE;
-  store<u32>(link, block + 1);
-  store<u32>(blockAt(block) + BLOCK_LINK, 0);
-  return block;
-}
-
-/** Gives back the blocks that a flow's program goes on in. */
-function giveBlocks(number: u32): void {
-  for (let next = upkeepAt(number).blocks; next != 0; ) {
-    const block = next - 1;
-    next = load<u32>(blockAt(block) + BLOCK_LINK);
-    give(self.number, POOL_BLOCKS, block);
-  }
-}
-
-/** Hides a live flow; its record is reused two epochs later. */
-export function remove(number: u32): void {
-  const flow = flowAt(number);
-  acquire(lockAddress(), self.number);
-  unlink(flow);
-  release(lockAddress());
-  retire(number);
-}
-
-/** Has the record of a flow that is hidden given back in time. */
-function retire(number: u32): void {
-  const upkeep = upkeepAt(number);
-  upkeep.retiredEpoch = currentEpoch();
-  upkeep.nextRetired = 0;
-  if (self.retiredTail == 0) self.retiredHead = number + 1;
-  else upkeepAt(self.retiredTail - 1).nextRetired = number + 1;
-  self.retiredTail = number + 1;
-}
-
-/** Hides every live flow: the handler that knew what they are for has died, and this is the next one. */
-export function removeAll(): void {
-  for (let bucket: u32 = 0; bucket < map.bucketCount; bucket++) {
-    for (let slot: u32 = 0; slot < BUCKET_SLOTS; slot++) {
-      for (let first = firstIn(bucket, slot); first != 0; first = firstIn(bucket, slot)) remove(first - 1);
-    }
-  }
-}
-
-/** Gives back the flows that this thread retired at least two epochs ago. */
-export function reclaim(): void {
-  if (self.retiredHead == 0) return;
-  advance();
-  const epoch = currentEpoch();
-  while (self.retiredHead != 0) {
-    const number = self.retiredHead - 1;
-    const upkeep = upkeepAt(number);
-    if (epoch - upkeep.retiredEpoch < 2) return;
-    self.retiredHead = upkeep.nextRetired;
-    if (self.retiredHead == 0) self.retiredTail = 0;
-    giveBlocks(number);
-    give(self.number, POOL_FLOWS, number);
-  }
+/** Gives a life the effects behind `about`; false, and it keeps its own, when blocks have run out. */
+export function setAboutEffects(life: Life, about: About): bool {
+  const words = changetype<usize>(about) + ABOUT_EFFECTS;
+  return setEffects(life, words, min<u32>(about.effects, MOST_EFFECTS));
 }

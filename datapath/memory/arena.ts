@@ -23,17 +23,24 @@ export class ArenaMap {
   caches: usize;
   transmitQueues: usize;
   rings: usize;
+  shares: usize;
   ports: usize;
   meters: usize;
   tallies: usize;
   flows: usize;
   flowBodies: usize;
+  lives: usize;
+  badMoves: usize;
+  revalidation: usize;
+  ruleCounters: usize;
   blocks: usize;
   bucketTags: usize;
   bucketSlots: usize;
   subtables: usize;
   searches: usize;
   hashSalts: usize;
+  stationTable: usize;
+  stations: usize;
   pools: usize;
   poolStacks: usize;
   poolCaches: usize;
@@ -58,18 +65,27 @@ export class ArenaMap {
   datagramTable: usize;
   datagrams: usize;
   fragments: usize;
+  nameTable: usize;
+  names: usize;
+  nameNumbers: usize;
+  nameBlocks: usize;
+  nameBuffers: usize;
 
   // How many. Written once, before any thread attaches.
   threadCount: u32;
-  handlerThread: u32; // the thread that takes misses
+  handlerThread: u32; // the first of the threads that take misses; it looks after connections as well
+  handlerCount: u32; // that and the next ones
   portCount: u32; // port numbers are 1 .. portCount - 1
   flowCount: u32;
+  ruleCount: u32;
   bucketCount: u32;
   frameCount: u32;
   connectionLimit: u32; // the highest that the limit of connections can be; there are more records (pool.ts)
   kinCount: u32; // of connections that have to do with others, and of expectations: a power of two
   shardStride: u32; // bytes of a shard of the connections' table
+  stationLimit: u32; // so many are known to NORMAL at most
   fragmentLimit: u32; // so many are held at most; there are as many datagrams
+  nameBlockCount: u32;
 
   classifierLock: u32; // lock.ts
   subtableCount: u32; // written under the lock, read by all with atomic loads
@@ -79,6 +95,12 @@ export class ArenaMap {
 
   connectionFlags: u32; // CONNECTIONS_…; written by the handler, read by all with atomic loads
   eventsWanted: u32; // written by the handler; read by all with atomic loads (conntrack/events.ts)
+
+  // Of flows (flow/): changed and read by all with atomic operations.
+  liveFlows: u32; // so many take packets
+  flowLimit: u32; // no more are installed when so many do
+  dump: u32; // number of the dump of flows that is under way, or was the last; from 1 on
+  keepsEvicted: u32; // not 0: a flow that was evicted is not replaced before it is swept
 }
 
 export const ARENA_MAP: usize = 0x10000;

@@ -7,9 +7,13 @@
  * Members and arrivals stand in one word, so that an arrival and a departure cannot miss each other: whichever
  * makes "all members have arrived" true clears the arrivals, moves the phase on and wakes the others.
  *
+ * Whoever has something else to do meanwhile announces that it has arrived, and looks now and then whether the phase
+ * has moved on.
+ *
  * A thread that goes leaves the barrier; for one that died the supervisor does it, in its name. Either may
  * come at any moment, before the thread arrived or while it waits, and twice: it is struck from both sets, and
- * those who waited for it alone go on. So nobody waits for a thread that is known to be gone.
+ * those who waited for it alone go on. So nobody waits for a thread that is known to be gone. One that joins is
+ * waited for from the present phase on.
  */
 @unmanaged
 export class Barrier {
@@ -33,16 +37,39 @@ export function format(barrier: Barrier, members: u32): void {
   barrier.phase = 0;
 }
 
+/** The present phase. */
+export function phaseNow(barrier: Barrier): u32 {
+  return atomic.load<u32>(phaseOf(barrier));
+}
+
+/** The threads that are waited for, bit by number. */
+export function membersOf(barrier: Barrier): u32 {
+  return <u32>atomic.load<u64>(setsOf(barrier));
+}
+
 /** Waits until all members have arrived; false at once when `thread` is no member, or no longer. */
 export function arrive(barrier: Barrier, thread: u32): bool {
-  const seen = atomic.load<u32>(phaseOf(barrier));
+  const seen = phaseNow(barrier);
+  if (!announce(barrier, thread)) return false;
+  while (phaseNow(barrier) == seen) atomic.wait<u32>(phaseOf(barrier), seen, -1);
+  return true;
+}
+
+/** `thread` has arrived, and does not wait; false when it is no member, or no longer. */
+export function announce(barrier: Barrier, thread: u32): bool {
   while (true) {
     const sets = atomic.load<u64>(setsOf(barrier));
     if (!((sets >>> thread) & 1)) return false;
-    if (change(barrier, sets, sets | ((<u64>1) << (32 + thread)))) break;
+    if (change(barrier, sets, sets | ((<u64>1) << (32 + thread)))) return true;
   }
-  while (atomic.load<u32>(phaseOf(barrier)) == seen) atomic.wait<u32>(phaseOf(barrier), seen, -1);
-  return true;
+}
+
+/** Adds `thread`, which is none, to the members: from now on it is waited for. */
+export function join(barrier: Barrier, thread: u32): void {
+  while (true) {
+    const sets = atomic.load<u64>(setsOf(barrier));
+    if (change(barrier, sets, sets | ((<u64>1) << thread))) return;
+  }
 }
 
 /** Strikes `thread` from the members, whatever it is doing. By itself, or by whoever knows that it is gone. */

@@ -52,6 +52,12 @@ export function put(ring: Ring, value: u32): bool {
   return true;
 }
 
+/** How many places are free. Producer only. */
+export function free(ring: Ring): u32 {
+  ring.tailSeen = atomic.load<u32>(changetype<usize>(ring) + RING_CONSUMER);
+  return RING_SLOTS - (ring.head - ring.tailSeen);
+}
+
 /** How many values are there to take. Consumer only. */
 export function available(ring: Ring): u32 {
   const c = consumer(ring);

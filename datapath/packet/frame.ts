@@ -49,6 +49,7 @@ export class Frame {
   checksumOffset: u16; // offset from checksumStart
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
   rounds: u8; // how often it has gone round (recirculate.ts)
+  handler: u8; // when it has gone round: the handler that it was for when it came in (handlers.ts)
   holder: u16; // HELD_…
   recirculation: u32; // when it has gone round: its key's
   punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
@@ -204,6 +205,7 @@ export function duplicate(frame: Frame, room: u32): u32 {
   copy.segmentType = frame.segmentType;
   copy.segmentSize = frame.segmentSize;
   copy.rounds = frame.rounds;
+  copy.handler = frame.handler;
   copy.recirculation = frame.recirculation;
   if (frame.flags & FRAME_TRACKED) copyTracking(copy, frame);
   return number;

@@ -81,8 +81,10 @@ class Rig {
       ports: 2,
       queues: 1,
       flows: Math.max(flows, 512),
+      rules: 0,
       frames,
       largeFrames: 0,
+      macs: 16,
       connections: 0,
     };
     this.#arena = createArena(loadModule(), limits, 1);

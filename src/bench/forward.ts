@@ -17,7 +17,7 @@ import {
   QueueAreas,
 } from '../datapath.ts';
 import { Forwarder } from '../thread/forwarder.ts';
-import { Handler } from '../upcall/handler.ts';
+import { SlowPath } from '../upcall/slow-path.ts';
 import { Crew } from './crew.ts';
 import { MemoryPort } from './memory-port.ts';
 
@@ -107,19 +107,20 @@ function prepare({ flows, size, threads }: ForwardOptions): { arena: Arena; area
     ports: threads + 1,
     queues: threads,
     flows: Math.max(threads * flows, 256 * (threads + 1)),
+    rules: flows,
     frames: FRAMES * (threads + 1),
     largeFrames: 0,
+    macs: 16,
     connections: 0,
   };
   const arena = createArena(loadModule(), limits, 1);
-  const handler = new Handler(new Datapath(arena, threads), {
+  const slow = new SlowPath(new Datapath(arena, threads), {
     ports: Array.from({ length: threads }, (_, i) => ({ number: i + 1, name: `memory${i + 1}`, up: true })),
     flows: Array.from(
       { length: flows },
       (_, i) => `priority=10,ip,nw_dst=${address(i)},actions=IN_PORT`,
     ).join('\n'),
     rules: { rules: flows, tables: {} },
-    macs: 16,
     macAgeingMs: 300_000,
   });
   const table = new PortTable(arena);
@@ -130,7 +131,7 @@ function prepare({ flows, size, threads }: ForwardOptions): { arena: Arena; area
     const area = areas[thread]!;
     table.open(port, thread, size);
     fill(datapath, port, area, flows, size - FCS);
-    goRound(datapath, port, area, handler);
+    goRound(datapath, port, area, slow);
   }
   return { arena, areas };
 }
@@ -148,10 +149,10 @@ function fill(datapath: Datapath, port: number, queue: number, flows: number, le
 }
 
 /** Moves every frame round, on this thread, until all have their flow. */
-function goRound(datapath: Datapath, port: number, area: number, handler: Handler): void {
+function goRound(datapath: Datapath, port: number, area: number, slow: SlowPath): void {
   const forwarder = new Forwarder(datapath);
   forwarder.attach(port, new MemoryPort(datapath, port, area));
-  for (let moved = 0; moved < 4 * FRAMES; moved += forwarder.round()) while (handler.round(0) > 0);
+  for (let moved = 0; moved < 4 * FRAMES; moved += forwarder.round()) while (slow.round(0) > 0);
   datapath.exports.leave();
 }
 

@@ -58,8 +58,10 @@ export class MemoryBench {
       ports: 1,
       queues: BENCH_SCRATCH / QUEUE_SIZE,
       flows: 4096,
+      rules: 0,
       frames: 1024,
       largeFrames: 0,
+      macs: 16,
       connections: 0,
     };
     const arena = createArena(new WebAssembly.Module(readFileSync(url)), limits, 1);

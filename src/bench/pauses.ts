@@ -22,7 +22,7 @@ import {
 } from '../datapath.ts';
 import { type Clock, clockFrom, clockOrigin } from '../thread/clock.ts';
 import type { ConnectionSlice, FlushSlice } from '../upcall/connections.ts';
-import { Handler } from '../upcall/handler.ts';
+import { SlowPath } from '../upcall/slow-path.ts';
 import { Crew } from './crew.ts';
 import { type LapTimes, Stopwatch } from './stopwatch.ts';
 import { trackingArena } from './tracking.ts';
@@ -69,7 +69,7 @@ const NAP_MS = 0.1;
 export class PausesBench {
   readonly #connections: number;
   readonly #datapath: Datapath;
-  readonly #handler: Handler;
+  readonly #slow: SlowPath;
   readonly #crew: Crew<WorkerData, MeasureRequest, MeasureReply>;
   readonly #progress = new Int32Array(new SharedArrayBuffer(4));
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
@@ -82,11 +82,10 @@ export class PausesBench {
     this.#connections = connections;
     const arena = trackingArena(1, connections + ESTABLISHED + OTHERS);
     this.#datapath = new Datapath(arena, 1);
-    this.#handler = new Handler(this.#datapath, {
+    this.#slow = new SlowPath(this.#datapath, {
       ports: [],
       flows: '',
       rules: { rules: 1, tables: {} },
-      macs: 16,
       macAgeingMs: LIFE_MS,
     });
     this.#removed =
@@ -133,7 +132,7 @@ export class PausesBench {
   #list(): void {
     let listed = 0;
     this.#askInSlices((from) => {
-      const slice = this.#handler.ask({ command: 'connections', filter: ['udp'], from }) as ConnectionSlice;
+      const slice = this.#slow.ask({ command: 'connections', filter: ['udp'], from }) as ConnectionSlice;
       listed += slice.records.length;
       return slice.next;
     });
@@ -179,7 +178,7 @@ export class PausesBench {
 
   #goRound(): number {
     this.#rounds.start();
-    const did = this.#handler.round(this.#clock());
+    const did = this.#slow.round(this.#clock());
     this.#rounds.lap();
     return did;
   }
@@ -187,7 +186,7 @@ export class PausesBench {
   /** The clock stands still. */
   #goRoundUntilQuiet(): void {
     const { nowMs } = this.#datapath;
-    while (this.#handler.round(nowMs) > 0);
+    while (this.#slow.round(nowMs) > 0);
   }
 
   /** Removes what there is. The worker stands still. */
@@ -197,7 +196,7 @@ export class PausesBench {
   }
 
   #flushFrom(from: number, filter: readonly string[]): number | undefined {
-    return (this.#handler.ask({ command: 'flush', filter, from }) as FlushSlice).next;
+    return (this.#slow.ask({ command: 'flush', filter, from }) as FlushSlice).next;
   }
 
   async end(): Promise<void> {

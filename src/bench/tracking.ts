@@ -25,8 +25,10 @@ export function trackingArena(threads: number, connections: number): Arena {
     ports: PORT + 1,
     queues: 1,
     flows: least,
+    rules: 0,
     frames: 4 * least,
     largeFrames: 0,
+    macs: 16,
     connections,
   };
   return createArena(loadModule(), limits, 1);

@@ -8,6 +8,7 @@ import { MemoryBench, STRUCTURES, type Structure, THREADS } from '../bench/memor
 import { plural } from '../plural.ts';
 import { addPausesBench } from './bench-pauses.ts';
 import { describeRow, type Row, round3, row, summarize } from './bench-rows.ts';
+import { addSlowPathBenches } from './bench-slow-path.ts';
 import { addTrackingBenches } from './bench-tracking.ts';
 import { print } from './stdout.ts';
 import { seconds, UsageError, whole } from './usage.ts';
@@ -49,6 +50,7 @@ export function benchCommand(): Command {
     .action(memory);
   addTrackingBenches(bench);
   addPausesBench(bench);
+  addSlowPathBenches(bench);
   return bench;
 }
 
@@ -60,7 +62,7 @@ them and looked up, all in turn; the figure of a round is the median of slices o
 which only copy. Before that every key must have found its own flow. Parsing, the cache and actions are not in it.`;
 
 function describeBench(bench: Command): string {
-  return `${bench.name().padEnd(12)}${bench.description()}`;
+  return `${bench.name().padEnd(14)}${bench.description()}`;
 }
 
 async function forward({ json, ...options }: ForwardOptions & { json?: boolean }): Promise<void> {

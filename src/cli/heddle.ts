@@ -25,6 +25,11 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     load: async () => (await import('./replay.ts')).replayCommand(),
   },
   {
+    name: 'trace',
+    summary: 'why a packet goes where it goes',
+    load: async () => (await import('./trace.ts')).traceCommand(),
+  },
+  {
     name: 'show',
     summary: 'look into a running switch',
     load: async () => (await import('./show.ts')).showCommand(),
@@ -48,6 +53,11 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Co
     name: 'timeouts',
     summary: 'say how long connections of a zone last',
     load: async () => (await import('./zones.ts')).timeoutsCommand(),
+  },
+  {
+    name: 'upcalls',
+    summary: 'say how installed flows are looked after',
+    load: async () => (await import('./upcalls.ts')).upcallsCommand(),
   },
   {
     name: 'top',
@@ -148,7 +158,7 @@ function version(): string {
 }
 
 /** Names of errors that mean wrong input, also when a running switch says so. */
-const WRONG_INPUT = ['ConfigError', 'FlowError'];
+const WRONG_INPUT = ['ConfigError', 'FlowError', 'TraceError'];
 
 /** Says what went wrong, and returns the exit code for it. */
 function report(error: unknown): number {

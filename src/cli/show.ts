@@ -1,10 +1,11 @@
 /** `heddle show`: looks into a running switch. */
 import { Argument, Command } from 'commander';
 import { askSwitch } from '../control/ask.ts';
-import { type ExpectationRow, SHOWN, type Shown } from '../model.ts';
+import { type ExpectationRow, SHOWN, type Shown, type UpcallRow } from '../model.ts';
 import { expectationLine } from '../view/connection.ts';
 import { showRows } from '../view/rows.ts';
 import { Screen } from '../view/screen.ts';
+import { upcallLines } from '../view/upcalls.ts';
 import { connectionLines, type LineOptions, withLineOptions } from './connections.ts';
 import { print, stdoutClosed } from './stdout.ts';
 import { findTarget } from './target.ts';
@@ -60,6 +61,7 @@ async function looker(
     const rows: Shown[keyof Shown][] = await askSwitch(path, { command: 'show', what });
     if (options.json) yield rows.map((row) => JSON.stringify(row));
     else if (what === 'expectations') yield (rows as ExpectationRow[]).map(expectationLine);
+    else if (what === 'upcalls') yield upcallLines(rows as UpcallRow[]);
     else yield showRows(what, rows as never);
   };
 }

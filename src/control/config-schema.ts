@@ -11,6 +11,7 @@ import { MOST_TIMEOUT_SECONDS, TIMEOUT_NAMES, type Timeouts } from '../timeouts.
 import { MOST_ZONES_WITH_TIMEOUTS } from '../upcall/zone-timeouts.ts';
 import { oneOf, section, text, whole, yesNo } from '../yaml/schema.ts';
 import { fragmentsSection } from './fragments.ts';
+import { MOST_FLOWS, revalidationSection } from './revalidation.ts';
 
 function real(least: number, most: number) {
   const error = `a number from ${least} to ${most}`;
@@ -45,6 +46,8 @@ const portName = text(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/, PORT_NAME).refine((name)
 
 const MOST_PORTS = MAX_PORTS - 1;
 const MOST_DATAPATH_THREADS = 16;
+/** Of handlers, and of revalidators. */
+const MOST_SLOW_THREADS = 8;
 
 const MOST_RULES = 1_000_000;
 
@@ -145,9 +148,13 @@ const port = z.discriminatedUnion('type', [packet, afxdp, tap, stream, traffic, 
 const threads = z.union(
   [
     z.literal('inline'),
-    section({ datapath: whole(1, MOST_DATAPATH_THREADS).default(1), handler: whole(1, 1).default(1) }),
+    section({
+      datapath: whole(1, MOST_DATAPATH_THREADS).default(1),
+      handler: whole(1, MOST_SLOW_THREADS).default(1),
+      revalidator: whole(1, MOST_SLOW_THREADS).default(1),
+    }),
   ],
-  { error: 'inline or a mapping such as { datapath: 2, handler: 1 }' },
+  { error: 'inline or a mapping such as { datapath: 2, handler: 1, revalidator: 1 }' },
 );
 
 /** How many flows one table may have. */
@@ -166,7 +173,7 @@ const tableNumber = numbers(TABLE_MAX, 'a table from 0 to 254');
 const limits = section({
   rules: whole(1, MOST_RULES).default(MOST_RULES),
   tables: z.record(tableNumber, table, { error: 'a mapping of tables to limits' }).default({}),
-  flows: whole(4096, 1_048_576).default(65_536),
+  flows: whole(4096, MOST_FLOWS).default(65_536),
   frames: whole(4096, MAX_FRAMES).default(16_384),
   connections: whole(0, 8_388_608).default(65_536),
   ports: whole(1, MOST_PORTS).default(64),
@@ -233,9 +240,10 @@ export const configFile = section({
   ).optional(),
   ports: ports.refine((ports) => Object.keys(ports).length > 0, { error: 'at least one port' }),
   mirrors,
-  threads: threads.default({ datapath: 1, handler: 1 }),
+  threads: threads.default({ datapath: 1, handler: 1, revalidator: 1 }),
   limits: limits.prefault({}),
   conntrack: conntrack.prefault({}),
+  revalidation: revalidationSection.prefault({}),
   flows: z.string({ error: 'flows as text, in the syntax of ovs-ofctl' }).optional(),
   policy: policySection.optional(),
   nat: natSection.optional(),

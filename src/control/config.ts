@@ -54,6 +54,7 @@ export interface Config {
   threads: ConfigFile['threads'];
   limits: ConfigFile['limits'];
   conntrack: ConfigFile['conntrack'];
+  revalidation: ConfigFile['revalidation'];
   /** In ovs-ofctl syntax, as the file has them or from its policy; the parser has accepted it. */
   flows: string;
   /** Path of the control socket, or `none`; undefined: the default place. */

@@ -103,6 +103,8 @@ export class PortEntry {
       txBytes: counted('txBytes'),
       txErrors: counted('txErrors'),
       txDropped: counted('txDropped'),
+      upcalls: counted('upcalls'),
+      upcallsRefused: counted('upcallsRefused'),
     };
   }
 }

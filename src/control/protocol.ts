@@ -9,8 +9,10 @@
  *     → {"command":"flush","filter":["tcp"],"from":0}           ← {"result":{"count":12}}
  *     → {"command":"limits","action":"set","text":"zone=5,limit=3"}  ← {"result":["1 limit set"]}
  *     → {"command":"timeouts","action":"del","text":"zone=5"}        ← {"result":["2 timeouts deleted"]}
+ *     → {"command":"upcalls","action":"set","text":"max-idle=2000"}  ← {"result":["1 setting changed"]}
  *     → {"command":"sequenceChecking","on":false}           ← {"result":["sequence checking is off"]}
  *     → {"command":"events","filter":[]}                    ← {"result":{"events":[…],"lost":0}}, again and again
+ *     → {"command":"trace","question":{"packet":{"flow":"in_port=web,arp"}}}  ← {"result":{"rounds":[…],…}}
  *     → {"command":"summary"}                                ← {"result":{"packetsReceived":1000,…}}
  *     → {"command":"kill","thread":1}                         ← {"result":["thread 1 killed"]}
  *     → {"command":"ping"}                                   ← {"result":{"name":"demo","pid":4711}}
@@ -25,6 +27,10 @@ import {
   SHOWN,
   type Shown,
   type Summary,
+  type Trace,
+  type TraceQuestion,
+  UPCALL_ACTIONS,
+  type UpcallAction,
   ZONE_ACTIONS,
   ZONE_SETTINGS,
   type ZoneAction,
@@ -41,7 +47,9 @@ export type Request =
   | { command: 'events'; filter: readonly string[] }
   | { command: 'connections' | 'flush'; filter: readonly string[]; from: number }
   | { command: ZoneSetting; action: ZoneAction; text: string }
+  | { command: 'upcalls'; action: UpcallAction; text: string }
   | { command: 'sequenceChecking'; on?: boolean | undefined }
+  | { command: 'trace'; question: TraceQuestion }
   | { command: 'summary' }
   | { command: 'kill'; thread: number }
   | { command: 'ping' };
@@ -59,16 +67,26 @@ export interface Pong {
 export type Answer<R extends Single> = R extends { command: 'show'; what: infer What extends keyof Shown }
   ? Shown[What][]
   : R extends {
-        command: 'rules' | ZoneSetting | 'sequenceChecking' | 'port' | 'mirror' | 'capture' | 'kill';
+        command:
+          | 'rules'
+          | ZoneSetting
+          | 'upcalls'
+          | 'sequenceChecking'
+          | 'port'
+          | 'mirror'
+          | 'capture'
+          | 'kill';
       }
     ? string[]
     : R extends { command: 'summary' }
       ? Summary
-      : R extends { command: 'connections' }
-        ? ConnectionPage
-        : R extends { command: 'flush' }
-          ? FlushPage
-          : Pong;
+      : R extends { command: 'trace' }
+        ? Trace
+        : R extends { command: 'connections' }
+          ? ConnectionPage
+          : R extends { command: 'flush' }
+            ? FlushPage
+            : Pong;
 
 /** Throws when `text` is not a request. */
 export function parseRequest(text: string): Request {
@@ -96,7 +114,9 @@ export function parseRequest(text: string): Request {
     'connections',
     'flush',
     ...ZONE_SETTINGS,
+    'upcalls',
     'sequenceChecking',
+    'trace',
     'summary',
     'kill',
     'ping',
@@ -119,8 +139,15 @@ export function parseRequest(text: string): Request {
     expect('action', ZONE_ACTIONS);
     expectText('text', `${request.command} of zones`);
   }
+  if (request.command === 'upcalls') {
+    expect('action', UPCALL_ACTIONS);
+    expectText('text', 'what to set, or nothing as an empty text');
+  }
   if (request.command === 'sequenceChecking' && !['boolean', 'undefined'].includes(typeof request.on)) {
     throw new Error(`on: found ${JSON.stringify(request.on)}, expected true, false or none`);
+  }
+  if (request.command === 'trace' && !isQuestion(request.question)) {
+    throw new Error('question: found no packet, expected a flow, or a frame and its port');
   }
   if (['events', 'connections', 'flush'].includes(request.command as string)) {
     const { filter } = request;
@@ -134,6 +161,13 @@ export function parseRequest(text: string): Request {
     }
   }
   return request as Request;
+}
+
+function isQuestion(question: unknown): boolean {
+  const { packet, whyNot } = Object(question);
+  const { flow, frame, port } = Object(packet);
+  const isText = (value: unknown) => typeof value === 'string';
+  return (isText(flow) || (isText(frame) && isText(port))) && (whyNot === undefined || isText(whyNot));
 }
 
 /** A line of the socket. */

@@ -13,10 +13,11 @@ import { CaptureReader } from '../port/capture/reader.ts';
 import { CaptureWriter } from '../port/capture/writer.ts';
 import type { Port } from '../port/port.ts';
 import { Forwarder } from '../thread/forwarder.ts';
-import { Handler } from '../upcall/handler.ts';
+import { SlowPath } from '../upcall/slow-path.ts';
 import type { Config, PortConfig } from './config.ts';
+import { configureRevalidation } from './revalidation.ts';
 import { summaryOf } from './summary.ts';
-import { handlerOptions, limitsOf } from './switch.ts';
+import { limitsOf, slowOptions } from './switch.ts';
 import { configureTracking } from './tracking.ts';
 
 export { CaptureError } from '../port/capture/error.ts';
@@ -39,8 +40,8 @@ export class Replay {
   readonly #writer: CaptureWriter | undefined;
   readonly #datapath: Datapath;
   readonly #forwarder: Forwarder;
-  readonly #handlerDatapath: Datapath;
-  readonly #handler: Handler;
+  readonly #slowDatapath: Datapath;
+  readonly #slow: SlowPath;
   readonly #observer: Observer;
   readonly #defaultPort: number;
   /** Port numbers by the capture's interfaces, as far as they have been seen. */
@@ -61,12 +62,13 @@ export class Replay {
     this.#reader = CaptureReader.open(capture);
     try {
       this.#writer = write === undefined ? undefined : createOutput(write, config.ports);
-      const arena = createArena(loadModule(), limitsOf(config, 1), HASH_SEED);
+      const arena = createArena(loadModule(), limitsOf(config), HASH_SEED);
       configureTracking(arena, config.conntrack);
+      configureRevalidation(arena, config.revalidation);
       this.#observer = new Observer(arena);
       this.#datapath = new Datapath(arena, 0);
-      this.#handlerDatapath = new Datapath(arena, 1);
-      this.#handler = new Handler(this.#handlerDatapath, handlerOptions(config));
+      this.#slowDatapath = new Datapath(arena, 1);
+      this.#slow = new SlowPath(this.#slowDatapath, slowOptions(config));
       this.#forwarder = new Forwarder(this.#datapath);
       const table = new PortTable(arena);
       for (const [i, { number }] of config.ports.entries()) {
@@ -93,7 +95,7 @@ export class Replay {
   run(frames: number): boolean {
     for (let i = 0; i < frames; i++) {
       if (!this.#reader.next()) {
-        this.#handler.close();
+        this.#slow.close();
         return false;
       }
       this.#replay(this.#reader);
@@ -110,17 +112,17 @@ export class Replay {
 
     this.#datapath.exports.process(port, 1);
     this.#forwarder.transmit();
-    while (this.#handlerDatapath.exports.hasWork()) {
-      this.#handler.round(this.#nowMs);
+    while (this.#slowDatapath.exports.hasWork()) {
+      this.#slow.round(this.#nowMs);
       while (this.#forwarder.finish() > 0);
     }
   }
 
   /** Moves the clock on, past everything that falls due on the way. It never goes back. */
   #advance(nowMs: number): void {
-    for (let dueMs = this.#handler.dueMs(); dueMs <= nowMs; dueMs = this.#handler.dueMs()) {
+    for (let dueMs = this.#slow.dueMs(); dueMs <= nowMs; dueMs = this.#slow.dueMs()) {
       this.#nowMs = Math.max(this.#nowMs, dueMs);
-      this.#handler.round(this.#nowMs);
+      this.#slow.round(this.#nowMs);
     }
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     this.#datapath.setClock(this.#nowMs);
@@ -186,7 +188,7 @@ export class Replay {
 
   /** The flows of the tables, with the packets that took them. */
   flows(): FlowRow[] {
-    return this.#handler.ask({ command: 'flows' }) as FlowRow[];
+    return this.#slow.ask({ command: 'flows' }) as FlowRow[];
   }
 
   /** Throws CaptureError when what is left cannot be written. */

@@ -9,13 +9,14 @@ import {
   POOL_FRAMES,
   POOL_LARGE_FRAMES,
   type Region,
+  rolesOf,
 } from '../datapath.ts';
-import type { FragmentRow, MemoryRow, StageRow, ThreadRow } from '../model.ts';
+import type { FragmentRow, MemoryRow, StageRow, ThreadRole, ThreadRow } from '../model.ts';
 import { touchedBytes } from '../thread/touched.ts';
 import { cyclesPerNs } from './frequency.ts';
 
 /** By the numbers STAGE_…. */
-const STAGES = ['receive', 'parse', 'look up', 'act', 'transmit', 'translate', 'install'];
+const STAGES = ['receive', 'parse', 'look up', 'act', 'transmit', 'translate', 'install', 'dump', 'sweep'];
 
 /** Thread `thread`, from 0, which owns `ports`. */
 export function threadRow(arena: Arena, observer: Observer, thread: number, ports: string[]): ThreadRow {
@@ -30,7 +31,7 @@ export function threadRow(arena: Arena, observer: Observer, thread: number, port
   });
   return {
     number: thread + 1,
-    role: thread === arena.limits.threads - 1 ? 'handler' : 'datapath',
+    role: roleOf(arena, thread),
     ports,
     load,
     batches: totals.batches,
@@ -41,6 +42,13 @@ export function threadRow(arena: Arena, observer: Observer, thread: number, port
     restarts: totals.threadRestarts,
     stages: timed,
   };
+}
+
+/** What thread `thread`, from 0, does. */
+export function roleOf({ limits }: Arena, thread: number): ThreadRole {
+  const { datapaths, handlers } = rolesOf(limits);
+  if (thread < datapaths) return 'datapath';
+  return thread < datapaths + handlers ? 'handler' : 'revalidator';
 }
 
 export function memoryRows(arena: Arena, observer: Observer): MemoryRow[] {
@@ -83,6 +91,8 @@ function useOf({ name }: Region, observer: Observer): { used?: number; mostUsed?
       return observer.pool(POOL_BLOCKS);
     case 'subtables':
       return { used: observer.masks() };
+    case 'stations':
+      return { used: observer.stations() };
     case 'rings':
       return { used: observer.busyRings() };
     default:

@@ -163,8 +163,12 @@ function answer(request: Single, target: SwitchControl, name: string): unknown {
     case 'limits':
     case 'timeouts':
       return target.changeZones(request.command, request.action, request.text);
+    case 'upcalls':
+      return target.changeUpcalls(request.action, request.text);
     case 'sequenceChecking':
       return target.sequenceChecking(request.on);
+    case 'trace':
+      return target.trace(request.question);
     case 'summary':
       return target.summary();
     case 'kill':

@@ -21,6 +21,9 @@ import type {
   Shown,
   Summary,
   SwitchControl,
+  Trace,
+  TraceQuestion,
+  UpcallAction,
   Watched,
   WatchedConnections,
   ZoneAction,
@@ -29,14 +32,22 @@ import type {
 import type { Engine } from '../thread/engine.ts';
 import type { EventSlice } from '../upcall/connection-events.ts';
 import type { ConnectionSlice } from '../upcall/connections.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { MacSlice } from '../upcall/macs.ts';
+import type { MegaflowSlice } from '../upcall/megaflows.ts';
+import type { SlowOptions, SlowReply, SlowRequest } from '../upcall/request.ts';
 import { type Config, parseMirror, parsePort } from './config.ts';
 import { connectionEvents, connectionRows, expectationRows } from './connections.ts';
+import { counterRows } from './counter-rows.ts';
 import { Ports } from './ports.ts';
 import { recoveryLine } from './recovery.ts';
-import { fragmentRows, memoryRows, threadRow } from './rows.ts';
+import { Refusals } from './refusals.ts';
+import { changeRevalidation, configureRevalidation } from './revalidation.ts';
+import { fragmentRows, memoryRows, roleOf, threadRow } from './rows.ts';
+import { macRows, megaflowRows } from './slices.ts';
 import { summaryOf } from './summary.ts';
+import { askTrace } from './trace.ts';
 import { configureTracking } from './tracking.ts';
+import { revalidatingThreads, upcallRows } from './upcall-rows.ts';
 
 export { OpenError } from './ports.ts';
 
@@ -49,8 +60,9 @@ export interface SwitchOptions {
 
 export async function openSwitch(config: Config, options: SwitchOptions = {}): Promise<Switch> {
   const datapaths = config.threads === 'inline' ? 1 : config.threads.datapath;
-  const arena = createArena(loadModule(), limitsOf(config, datapaths), hashSeed(config));
+  const arena = createArena(loadModule(), limitsOf(config), hashSeed(config));
   configureTracking(arena, config.conntrack);
+  configureRevalidation(arena, config.revalidation);
   const ports = await Ports.open(config, arena, datapaths);
   try {
     const engine = await startEngine(config, arena, ports, datapaths, options);
@@ -67,29 +79,41 @@ function hashSeed({ threads }: Config): number {
   return threads === 'inline' ? 1 : randomInt(2 ** 32);
 }
 
+/** Inline, one thread does all of the slow path. */
+const threadsOf = ({ threads }: Config) =>
+  threads === 'inline' ? { datapath: 1, handler: 1, revalidator: 0 } : threads;
+
 /**
  * Large frames are for ports with whole segments; each receives into a batch of them at a time. Full queues
- * for the handler, one from each thread, do not take the last, nor do fragments that wait: what needs neither passes.
+ * for handlers, one from each thread, do not take the last, nor do fragments that wait: what needs neither passes.
+ * Counters of rules are twice as many as rules: those of one that went wait before another gets them.
  */
-export function limitsOf({ limits, ports }: Config, datapaths: number): ArenaLimits {
+export function limitsOf(config: Config): ArenaLimits {
+  const { limits, ports } = config;
+  const { datapath, handler, revalidator } = threadsOf(config);
   return {
-    threads: datapaths + 1,
+    threads: datapath + handler + revalidator,
+    handlers: handler,
+    revalidators: revalidator,
     ports: Math.max(limits.ports, ...ports.map(({ number }) => number)) + 1,
     queues: limits.queues,
     flows: limits.flows,
+    rules: 2 * limits.rules,
+    macs: limits.macs,
     frames: limits.frames,
     connections: limits.connections,
     largeFrames:
-      Math.max(limits.frames >> 4, 512 * (datapaths + 1)) + RING_SLOTS * datapaths + fragmentLimit(limits),
+      Math.max(limits.frames >> 4, 512 * (datapath + handler)) +
+      RING_SLOTS * datapath * handler +
+      fragmentLimit(limits),
   };
 }
 
-export function handlerOptions({ ports, flows, limits, macAgeingSeconds }: Config): HandlerOptions {
+export function slowOptions({ ports, flows, limits, macAgeingSeconds }: Config): SlowOptions {
   return {
     ports: ports.map(({ number, name }) => ({ number, name, up: true })),
     flows,
     rules: { rules: limits.rules, tables: limits.tables },
-    macs: limits.macs,
     macAgeingMs: macAgeingSeconds * 1000,
   };
 }
@@ -101,15 +125,17 @@ async function startEngine(
   datapaths: number,
   { durationMs = Number.POSITIVE_INFINITY }: SwitchOptions,
 ): Promise<Engine> {
-  const handler = { ...handlerOptions(config), ports: ports.names() };
+  const slow = { ...slowOptions(config), ports: ports.names() };
   const drivers = Array.from({ length: datapaths }, (_, thread) => ports.drivers(thread));
   if (config.threads === 'inline') {
     const { Inline } = await import('../thread/inline.ts');
-    return Inline.start(arena, drivers[0]!, handler, durationMs);
+    return Inline.start(arena, drivers[0]!, slow, durationMs);
   }
   const { Threads } = await import('../thread/threads.ts');
-  return Threads.start(arena, drivers, handler, ports, (recovery) =>
-    console.error(`heddle: ${recoveryLine(recovery, ports.namesOn(recovery.thread))}`),
+  return Threads.start(arena, drivers, slow, ports, (recovery) =>
+    console.error(
+      `heddle: ${recoveryLine(recovery, roleOf(arena, recovery.thread), ports.namesOn(recovery.thread))}`,
+    ),
   );
 }
 
@@ -119,6 +145,7 @@ export class Switch implements SwitchControl {
   readonly #ports: Ports;
   readonly #engine: Engine;
   readonly #observer: Observer;
+  readonly #refusals: Refusals;
   /** How many there have been. */
   #monitors = 0;
   #stopped: Promise<void> | undefined;
@@ -131,6 +158,7 @@ export class Switch implements SwitchControl {
     this.#ports = ports;
     this.#engine = engine;
     this.#observer = new Observer(arena);
+    this.#refusals = new Refusals(arena, (line) => console.error(`heddle: ${line}`));
   }
 
   get finished(): Promise<void> {
@@ -150,13 +178,21 @@ export class Switch implements SwitchControl {
       case 'threads':
         return this.#threads();
       case 'counters':
-        return this.#counters();
+        return counterRows(this.#arena, this.#observer);
       case 'memory':
         return memoryRows(this.#arena, this.#observer);
+      case 'macs':
+        return macRows(async (from) => (await this.#engine.ask({ command: what, from })) as MacSlice);
+      case 'megaflows':
+        return megaflowRows(
+          async (from) => (await this.#engine.ask({ command: what, from })) as MegaflowSlice,
+        );
       case 'expectations':
         return expectationRows((await this.#engine.ask({ command: what })) as Uint8Array);
       case 'fragments':
         return fragmentRows(this.#arena, this.#observer);
+      case 'upcalls':
+        return upcallRows(this.#arena, this.#observer);
       default:
         return (await this.#engine.ask({ command: what })) as unknown[];
     }
@@ -181,9 +217,7 @@ export class Switch implements SwitchControl {
   }
 
   /** Asks the same every now and then, under a number of its own, until nobody wants to know any more. */
-  async *#watch<Reply extends HandlerReply>(
-    request: (monitor: number) => HandlerRequest,
-  ): AsyncGenerator<Reply> {
+  async *#watch<Reply extends SlowReply>(request: (monitor: number) => SlowRequest): AsyncGenerator<Reply> {
     const monitor = ++this.#monitors;
     try {
       for (;;) {
@@ -209,8 +243,21 @@ export class Switch implements SwitchControl {
     return this.#engine.ask({ command: 'changeZones', setting, action, text }) as Promise<string[]>;
   }
 
+  async changeUpcalls(action: UpcallAction, text: string): Promise<string[]> {
+    if (action === 'wait' || action === 'purge') {
+      return (await this.#engine.ask({ command: action })) as string[];
+    }
+    const done = changeRevalidation(this.#arena, action, text);
+    for (const thread of revalidatingThreads(this.#arena)) this.#engine.ring(thread);
+    return done;
+  }
+
   sequenceChecking(on?: boolean): Promise<string[]> {
     return this.#engine.ask({ command: 'sequenceChecking', on }) as Promise<string[]>;
+  }
+
+  trace(question: TraceQuestion): Promise<Trace> {
+    return askTrace(this.#config.name, question, (request) => this.#engine.ask(request));
   }
 
   async addPort(name: string, text: string): Promise<void> {
@@ -245,17 +292,6 @@ export class Switch implements SwitchControl {
     );
   }
 
-  #counters(): Shown['counters'][] {
-    const { dropped, copiesDropped, ...events } = this.#observer.totals();
-    const named = (prefix: string, values: Record<string, number>) =>
-      Object.entries(values).map(([name, value]) => ({ name: `${prefix}${name}`, value }));
-    return [
-      ...named('', events as unknown as Record<string, number>),
-      ...named('dropped.', dropped),
-      ...named('copiesDropped.', copiesDropped),
-    ];
-  }
-
   async kill(thread: number): Promise<string[]> {
     const { threads } = this.#arena.limits;
     if (!(thread >= 1 && thread <= threads)) {
@@ -276,6 +312,7 @@ export class Switch implements SwitchControl {
       await this.#ports.freeze();
       await this.#engine.stop();
     } finally {
+      this.#refusals.end();
       this.#last = this.summary();
       this.#ports.close();
     }

@@ -23,8 +23,10 @@ const LIMITS = {
   ports: 2,
   queues: 1,
   flows: 2 * POOL_CACHE * THREADS,
+  rules: 0,
   frames: 2 * POOL_CACHE * THREADS,
   largeFrames: 2 * POOL_CACHE * THREADS,
+  macs: 0,
   connections: 1_000_000,
 };
 const HASH_SEED = 1;

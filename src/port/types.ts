@@ -10,6 +10,7 @@ const TYPES = {
   stream: () => import('./stream.ts'),
   traffic: () => import('./traffic.ts'),
   capture: () => import('./capture.ts'),
+  load: () => import('../bench/load-port.ts'),
 };
 
 /** What a type's file exports, as seen by somebody who does not know which type it is. */

@@ -252,7 +252,8 @@ class Subtable<R extends Candidate> {
   }
 }
 
-const isConjunctive = ({ actions }: Candidate): boolean => actions.some(({ kind }) => kind === 'conjunction');
+export const isConjunctive = ({ actions }: Candidate): boolean =>
+  actions.some(({ kind }) => kind === 'conjunction');
 
 export class Classifier<R extends Candidate> {
   readonly #subtables = new Map<string, Subtable<R>>();

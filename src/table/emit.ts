@@ -117,20 +117,20 @@ export class Emitter {
   output(port: number, maxLength: number | undefined): void {
     this.#commit();
     if (maxLength !== undefined) this.#write(OP_TRUNCATE, maxLength);
-    this.#take(OP_OUTPUT, port);
+    this.take(OP_OUTPUT, port);
   }
 
   controller(punt: number): void {
     this.#commit();
     this.#commitTracking();
-    this.#take(OP_CONTROLLER, punt);
+    this.take(OP_CONTROLLER, punt);
     this.#controllers++;
   }
 
   recirculate(recirculation: number): void {
     this.#commit();
     this.#commitTracking();
-    this.#take(OP_RECIRCULATE, recirculation);
+    this.take(OP_RECIRCULATE, recirculation);
   }
 
   /**
@@ -150,17 +150,17 @@ export class Emitter {
     const { words } = this.#packet;
     const of = (word: number) => (words[word]! & set[word]!) >>> 0;
     if (LABEL_WORDS.some((word) => set[word] !== 0)) {
-      this.#change(OP_CT_LABEL, ...LABEL_WORDS.map(of), ...LABEL_WORDS.map((word) => set[word]!));
+      this.change(OP_CT_LABEL, ...LABEL_WORDS.map(of), ...LABEL_WORDS.map((word) => set[word]!));
     }
-    if (nat) this.#change(OP_CT_NAT, ...nat);
-    this.#change(OP_CT, flags, zone, of(MARK_WORD), set[MARK_WORD]!);
+    if (nat) this.change(OP_CT_NAT, ...nat);
+    this.change(OP_CT, flags, zone, of(MARK_WORD), set[MARK_WORD]!);
     this.#sent.isTracked = true;
-    if (recirculation !== undefined) this.#take(OP_RECIRCULATE, recirculation);
+    if (recirculation !== undefined) this.take(OP_RECIRCULATE, recirculation);
   }
 
   /** Makes the packet one that has not been tracked. */
   clearTracking(): void {
-    if (this.#sent.isTracked) this.#change(OP_CT_CLEAR);
+    if (this.#sent.isTracked) this.change(OP_CT_CLEAR);
     this.#sent.isTracked = false;
   }
 
@@ -181,7 +181,7 @@ export class Emitter {
   /** What `write` writes is done to a copy. */
   clone(write: () => void): void {
     const changes = this.#changes;
-    const program = this.#nested(write);
+    const program = this.nested(write);
     const isPlain = this.#changes === changes;
     this.#changes = changes;
     if (isPlain) this.#write(...program);
@@ -191,7 +191,7 @@ export class Emitter {
   /** What `write` writes is done to a copy, for `probability` of 2³²-1 packets. */
   sample(probability: number, write: () => void): void {
     const before = { takers: this.#takers, controllers: this.#controllers, changes: this.#changes };
-    const program = this.#nested(write);
+    const program = this.nested(write);
     this.#takers = before.takers;
     this.#controllers = before.controllers;
     this.#changes = before.changes;
@@ -201,7 +201,7 @@ export class Emitter {
   /** What one of the alternatives writes is done to a copy, chosen by the packet's connection. */
   select(basis: number, alternatives: readonly Alternative[]): void {
     const changes = this.#changes;
-    const programs = alternatives.map(({ write }) => this.#nested(write));
+    const programs = alternatives.map(({ write }) => this.nested(write));
     this.#changes = changes;
     this.#takers++;
     this.#write(
@@ -227,8 +227,10 @@ export class Emitter {
     return Uint32Array.of(OP_DROP, reason, OP_END);
   }
 
+  // What follows is also where one may listen who does to a packet what is written (upcall/trial-emitter.ts).
+
   /** What `write` writes, without an end. Afterwards the packet is again as sent before. */
-  #nested(write: () => void): number[] {
+  protected nested(write: () => void): number[] {
     const { program, sent, words } = { program: this.#program, sent: this.#sent, words: this.#words };
     this.#program = [];
     this.#sent = { ...sent, words: new Map(sent.words) };
@@ -250,12 +252,12 @@ export class Emitter {
     this.#words += words.length;
   }
 
-  #take(operation: number, operand: number): void {
+  protected take(operation: number, operand: number): void {
     this.#write(operation, operand);
     this.#takers++;
   }
 
-  #change(...words: number[]): void {
+  protected change(...words: number[]): void {
     this.#write(...words);
     this.#changes++;
   }
@@ -297,7 +299,7 @@ export class Emitter {
     if (needed === 0) return;
     // A connection's translation may have replaced one of the two ports.
     const wanted = word === PORTS_WORD ? written[word]! & halvesOf(needed) : written[word]!;
-    this.#change(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted >>> 0);
+    this.change(OP_SET, word * 4, (words[word]! & wanted) >>> 0, wanted >>> 0);
     this.#sent.words.set(word, { bits: words[word]!, set: set | wanted });
   }
 
@@ -306,12 +308,12 @@ export class Emitter {
     const { tags } = this.#packet;
     if (tags === this.#sent.tags) return;
     const common = commonEntries(this.#sent.tags, tags);
-    for (let i = this.#sent.tags.length; i > common; i--) this.#change(OP_POP_VLAN);
+    for (let i = this.#sent.tags.length; i > common; i--) this.change(OP_POP_VLAN);
     const [top, ...below] = common > 0 ? this.#sent.tags.slice(-common) : [];
     this.#sent.tags = top ? [this.#commitEntry(TCI_WORD, top, tags.at(-common)!), ...below] : [];
     for (const tag of tags.slice(0, tags.length - common).reverse()) {
       const tci = swap16(tag.bits) & ~VLAN_PRESENT;
-      this.#change(OP_PUSH_VLAN, ((tag.type << 16) | tci) >>> 0);
+      this.change(OP_PUSH_VLAN, ((tag.type << 16) | tci) >>> 0);
       this.#sent.tags = [tag, ...this.#sent.tags];
     }
   }
@@ -325,12 +327,12 @@ export class Emitter {
   }
 
   #pushLabel(ethType: number, entry: number): void {
-    this.#change(OP_PUSH_MPLS, ethType, entry);
+    this.change(OP_PUSH_MPLS, ethType, entry);
     this.#sent.ethType = ethType;
   }
 
   #popLabel(ethType: number): void {
-    this.#change(OP_POP_MPLS, ethType);
+    this.change(OP_POP_MPLS, ethType);
     this.#sent.ethType = ethType;
   }
 
@@ -350,7 +352,7 @@ export class Emitter {
     const wanted = entry.written & (word === TCI_WORD ? ~swap16(VLAN_PRESENT) : -1);
     const certain = this.#packet.seenOf(sent) | sent.written;
     if ((wanted & ((entry.bits ^ sent.bits) | ~certain)) === 0) return sent;
-    this.#change(OP_SET, word * 4, (entry.bits & wanted) >>> 0, wanted >>> 0);
+    this.change(OP_SET, word * 4, (entry.bits & wanted) >>> 0, wanted >>> 0);
     return { ...entry, written: sent.written | wanted };
   }
 }

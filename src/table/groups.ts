@@ -21,6 +21,11 @@ export class Groups {
     return this.#groups.get(id)?.group;
   }
 
+  /** Those that may have come, gone or changed since the last call. */
+  takeTouched(): number[] {
+    return this.#groups.takeTouched();
+  }
+
   /** By number. */
   all(): GroupInForce[] {
     return this.#groups.entries().map(([, entry]) => entry);

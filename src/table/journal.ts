@@ -32,6 +32,7 @@ export class Journal {
 export class JournaledMap<V> {
   readonly #map = new Map<number, V>();
   readonly #journal: Journal;
+  #touched = new Set<number>();
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -50,6 +51,13 @@ export class JournaledMap<V> {
     return [...this.#map].sort(([a], [b]) => a - b);
   }
 
+  /** Keys that may have been set or deleted since the last call. */
+  takeTouched(): number[] {
+    const touched = [...this.#touched];
+    this.#touched = new Set();
+    return touched;
+  }
+
   set(key: number, value: V): void {
     this.#noteUndo(key);
     this.#map.set(key, value);
@@ -62,6 +70,7 @@ export class JournaledMap<V> {
 
   #noteUndo(key: number): void {
     const before = this.#map.get(key);
+    this.#touched.add(key);
     this.#journal.note(() => {
       if (before === undefined) this.#map.delete(key);
       else this.#map.set(key, before);

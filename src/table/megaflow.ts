@@ -18,13 +18,23 @@ export function formatMegaflow(
   program: Uint32Array,
   ports: PortNames,
 ): string {
+  return `${formatMatch(key, mask, ports)}, actions:${formatActions(key, program, ports)}`;
+}
+
+/** Which packets are in it. */
+export function formatMatch(key: Uint8Array, mask: Uint8Array, ports: PortNames): string {
   const [value, masks] = [wordsOf(key), wordsOf(mask)];
-  const packet = new Match(value, new Uint32Array(KEY_WORDS).fill(0xffff_ffff));
   const match = new Match(
     value.map((word, i) => word & masks[i]!),
     masks,
   );
-  return `${printFields(match, ports)}, actions:${printProgram(program, packet, ports)}`;
+  return printFields(match, ports);
+}
+
+/** What it does to them. */
+export function formatActions(key: Uint8Array, program: Uint32Array, ports: PortNames): string {
+  const packet = new Match(wordsOf(key), new Uint32Array(KEY_WORDS).fill(0xffff_ffff));
+  return printProgram(program, packet, ports);
 }
 
 /** Prints what a packet's key says of it; of its connection nothing when it was not tracked. */

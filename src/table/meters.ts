@@ -20,6 +20,11 @@ export class Meters {
     return this.#meters.get(id)?.meter;
   }
 
+  /** Those that may have come, gone or changed since the last call. */
+  takeTouched(): number[] {
+    return this.#meters.takeTouched();
+  }
+
   /** By number. */
   all(): MeterInForce[] {
     return this.#meters.entries().map(([, entry]) => entry);

@@ -5,8 +5,7 @@
 import { DROP_OUTPUT_TO_INGRESS, DROP_RESERVED_MULTICAST, Key, VLAN_PRESENT } from '../datapath.ts';
 import { swap16 } from './bytes.ts';
 import { TCI_WORD } from './entry.ts';
-import { isMulticast, type MacTable, type Sighting } from './mac.ts';
-import { bytesOf } from './match.ts';
+import { isMulticast, type Sighting, type Stations } from './mac.ts';
 import type { Packet } from './packet.ts';
 
 /** A port as the tables see it. */
@@ -20,7 +19,7 @@ export interface BridgePort {
 
 /** The bridge that NORMAL is: its ports, what it has learned and whether it learns now. */
 export interface Bridge {
-  readonly macs: MacTable;
+  readonly macs: Stations;
   /** By number. */
   readonly ports: ReadonlyMap<number, BridgePort>;
   readonly nowMs: number;
@@ -28,7 +27,7 @@ export interface Bridge {
   readonly learn: boolean;
 }
 
-type Verdict =
+export type Verdict =
   | { readonly kind: 'flood' }
   | { readonly kind: 'port'; readonly port: number }
   | { readonly kind: 'drop'; readonly reason: number };
@@ -39,7 +38,7 @@ const isReserved = (mac: number): boolean => Math.floor(mac / 16) === 0x0180c200
 const VID_BITS = swap16(VLAN_PRESENT | 0x0fff);
 
 function lookAtMac(packet: Packet, offset: number): number {
-  const bytes = bytesOf(packet.words);
+  const { bytes } = packet;
   const last = (offset + 5) >> 2;
   const first = offset >> 2;
   // Both addresses begin or end inside a word that they share; `offset` is 8 or 14.

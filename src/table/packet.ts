@@ -32,9 +32,9 @@ import {
   TCI_WORD,
 } from './entry.ts';
 import { type Field, type Subfield, TABLE_KEY_SIZE } from './fields.ts';
-import { bytesOf, KEY_WORDS } from './match.ts';
+import { KEY_WORDS } from './match.ts';
 import { ETH_IPV4, ETH_IPV6, ETH_MPLS, ETH_MPLS_MULTICAST } from './protocols.ts';
-import { placed, readSubfield } from './subfield.ts';
+import { maskOf, readSubfield } from './subfield.ts';
 
 const ALL = 0xffff_ffff;
 const FLOW_KEY_WORDS = KEY_SIZE / 4;
@@ -107,7 +107,9 @@ export class Packet {
   /** Bits of `words` that are the same in all packets that take this way, because actions wrote them. */
   readonly written: Uint32Array;
   /** Bits of the flow key as the packet brought it that decided something: the megaflow's mask. */
-  readonly seen = new Uint32Array(FLOW_KEY_WORDS);
+  readonly seen: Uint32Array;
+  /** The same as bytes, in this order: the three are one buffer, for buffers take most of the time. */
+  readonly bytes: Uint8Array;
   tags: readonly Entry[];
   labels: readonly Entry[];
   inner: Hidden | undefined;
@@ -130,13 +132,14 @@ export class Packet {
   /** @param key KEY_SIZE bytes; they must stay the same while the packet is used */
   constructor(key: Uint8Array) {
     this.#key = key;
-    // One buffer for both: buffers are what takes most of the time of a simple translation.
-    const buffer = new ArrayBuffer(2 * TABLE_KEY_SIZE);
-    new Uint8Array(buffer).set(key);
+    const buffer = new ArrayBuffer(2 * TABLE_KEY_SIZE + KEY_SIZE);
+    this.bytes = new Uint8Array(buffer);
+    this.bytes.set(key);
     this.words = new Uint32Array(buffer, 0, KEY_WORDS);
     this.recirculation = this.words[0]! >>> 16;
     this.words[0]! &= PORT_BITS;
     this.written = new Uint32Array(buffer, TABLE_KEY_SIZE, KEY_WORDS);
+    this.seen = new Uint32Array(buffer, 2 * TABLE_KEY_SIZE, FLOW_KEY_WORDS);
     this.ethType = swap16(this.words[TCI_WORD]! >>> 16);
     this.tags = [this.#entryAt(OUTER_TAG), this.#entryAt(INNER_TAG)];
     this.labels = this.isMpls ? LABEL_PLACES.map((place) => this.#entryAt(place)) : NO_ENTRIES;
@@ -149,6 +152,16 @@ export class Packet {
     this.isTracked = this.recirculation !== 0;
     // So are these zeros.
     if (!this.isTracked) for (const word of CONNECTION_WORDS) this.written[word] = ALL;
+  }
+
+  /** `seen` as bytes. */
+  get mask(): Uint8Array {
+    return this.bytes.subarray(2 * TABLE_KEY_SIZE);
+  }
+
+  /** What is behind the datapath's key, as bytes. */
+  get pipeline(): Uint8Array {
+    return this.bytes.subarray(KEY_SIZE, TABLE_KEY_SIZE);
   }
 
   /** The port that counts as ingress. An action may have changed it. */
@@ -170,8 +183,8 @@ export class Packet {
 
   /** A word of the key as the packet brought it. */
   brought(word: number): number {
-    const [a, b, c, d] = this.#key.subarray(4 * word, 4 * word + 4);
-    return (a! | (b! << 8) | (c! << 16) | (d! << 24)) >>> 0;
+    const [key, at] = [this.#key, 4 * word];
+    return (key[at]! | (key[at + 1]! << 8) | (key[at + 2]! << 16) | (key[at + 3]! << 24)) >>> 0;
   }
 
   /** Notes that bits of a word decided something. */
@@ -221,16 +234,15 @@ export class Packet {
   read(subfield: Subfield): bigint {
     const { field } = subfield;
     if (!this.has(field)) return 0n;
-    this.#lookAt(field.offset, placed(subfield, 0n).mask);
-    return readSubfield(bytesOf(this.words), subfield);
+    this.#lookAt(field.offset, maskOf(subfield));
+    return readSubfield(this.bytes, subfield);
   }
 
   /** Some bits of a field's bytes, which are looked at; zeros when the packet does not have it. */
   readMasked(field: Field, mask: Uint8Array): Uint8Array {
     if (!this.has(field)) return new Uint8Array(mask.length);
     this.#lookAt(field.offset, mask);
-    const bytes = bytesOf(this.words);
-    return mask.map((bits, i) => bytes[field.offset + i]! & bits);
+    return mask.map((bits, i) => this.bytes[field.offset + i]! & bits);
   }
 
   /**
@@ -247,10 +259,10 @@ export class Packet {
 
   /** Sets bits of key bytes from `offset` on; not for the tag. */
   write(offset: number, value: Uint8Array, mask: Uint8Array): void {
-    const [bytes, written] = [bytesOf(this.words), bytesOf(this.written)];
+    const { bytes } = this;
     for (let i = 0; i < value.length; i++) {
       bytes[offset + i] = (bytes[offset + i]! & ~mask[i]!) | value[i]!;
-      written[offset + i]! |= mask[i]!;
+      bytes[TABLE_KEY_SIZE + offset + i]! |= mask[i]!;
     }
     if (!this.isMpls || offset >> 2 !== LABEL_WORD) return;
     const [top, ...rest] = this.labels;
@@ -329,7 +341,7 @@ export class Packet {
 
   /** A later fragment has no transport header, so nothing in it can be read or set. */
   get #isLaterFragment(): boolean {
-    return this.isIp && bytesOf(this.words)[Key.nwFrag]! > 1;
+    return this.isIp && this.bytes[Key.nwFrag]! > 1;
   }
 
   /** The first packet of its connection is known. */
@@ -338,9 +350,9 @@ export class Packet {
   }
 
   #lookAt(offset: number, mask: Uint8Array): void {
-    for (const [i, bits] of mask.entries()) {
+    for (let i = 0; i < mask.length; i++) {
       const at = offset + i;
-      this.look(at >> 2, bits << (8 * (at & 3)));
+      this.look(at >> 2, mask[i]! << (8 * (at & 3)));
     }
   }
 

@@ -263,6 +263,20 @@ export function parseFilter(text: string, ports: PortNumbers = new Map(), line =
 }
 
 /**
+ * Reads which flow is meant: its table, 0 if it does not say, its match, and its priority if that matters. What it does
+ * is read over.
+ * @throws FlowError
+ */
+export function parseWanted(
+  text: string,
+  ports: PortNumbers,
+): Pick<Flow, 'table' | 'match'> & { readonly priority: number | undefined } {
+  const [before] = cutActions(lineToken(text, 1));
+  const { table = 0, priority, match } = parseProperties(before, ports);
+  return { table, priority, match };
+}
+
+/**
  * Reads a change to flows that are there. A cookie with a mask chooses flows, one without is their new one.
  * @throws FlowError
  */

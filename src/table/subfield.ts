@@ -12,26 +12,46 @@ export const wholeField = (field: Field): Subfield => ({ field, first: 0, bits: 
 export const isWholeField = ({ field, first, bits }: Subfield): boolean =>
   first === 0 && bits === field.width;
 
+/** What was worked out of subfields before. */
+const masks = new WeakMap<Subfield, Uint8Array>();
+
+/** Which bits of the field's key bytes these are. */
+export function maskOf(subfield: Subfield): Uint8Array {
+  const known = masks.get(subfield);
+  if (known) return known;
+  const mask = isWholePort(subfield) ? subfield.field.bits : place(subfield, ones(subfield.bits));
+  masks.set(subfield, mask);
+  return mask;
+}
+
 /**
  * Where a number stands in the field's key bytes when it is put into these bits, and which bits they are.
  * Bits that the key has no room for are dropped.
  */
-export function placed({ field, first, bits }: Subfield, value: bigint): Masked {
+export function placed(subfield: Subfield, value: bigint): Masked {
+  const { bytes, hostOrder } = subfield.field;
+  return {
+    value: isWholePort(subfield)
+      ? fromNumber(value, bytes, hostOrder)
+      : place(subfield, value & ones(subfield.bits)),
+    mask: maskOf(subfield),
+  };
+}
+
+/** A port of 16 bits lies in four bytes, whose other two are never anything but zero. */
+const isWholePort = (subfield: Subfield): boolean => subfield.field.kind === 'port' && isWholeField(subfield);
+
+function place({ field, first }: Subfield, number: bigint): Uint8Array {
   const { bytes, hostOrder, shift } = field;
-  // A port of 16 bits lies in four bytes, whose other two are never anything but zero.
-  if (field.kind === 'port' && isWholeField({ field, first, bits })) {
-    return { value: fromNumber(value, bytes, hostOrder), mask: field.bits };
-  }
-  const at = BigInt(first + shift);
   const own = toNumber(field.bits, hostOrder);
-  const place = (number: bigint) => fromNumber((number << at) & own, bytes, hostOrder);
-  return { value: place(value & ones(bits)), mask: place(ones(bits)) };
+  return fromNumber((number << BigInt(first + shift)) & own, bytes, hostOrder);
 }
 
 /** The number that a table key has in these bits. */
 export function readSubfield(key: Uint8Array, { field, first, bits }: Subfield): bigint {
   const { offset, bytes, hostOrder, shift } = field;
-  const own = key.subarray(offset, offset + bytes).map((byte, i) => byte & field.bits[i]!);
+  const own = new Uint8Array(bytes);
+  for (let i = 0; i < bytes; i++) own[i] = key[offset + i]! & field.bits[i]!;
   return (toNumber(own, hostOrder) >> BigInt(first + shift)) & ones(bits);
 }
 

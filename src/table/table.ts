@@ -73,6 +73,11 @@ export class Table {
     return this.#classifier.lookUp(packet);
   }
 
+  /** See `LookUps`. */
+  hasRoomToLearn(flow: Flow, limit: number): boolean {
+    return limit === 0 || this.withCookie(flow.cookie) < limit || this.find(flow) !== undefined;
+  }
+
   /** How many rules have a cookie. */
   withCookie(cookie: bigint): number {
     return this.#cookies.get(cookie) ?? 0;

@@ -17,6 +17,19 @@ import { Queue } from './queue.ts';
 import { expiresMs, expiryReason, type Removal, type RemovalReason, type Rule } from './rule.ts';
 import { Table } from './table.ts';
 
+/** What a translation asks the tables. */
+export interface LookUps {
+  /** A table's rules in the order in which they are tried. */
+  rules(table: number): readonly Rule[];
+  /** The rule of a table that applies to a packet; what that rests on is looked at. */
+  lookUp(table: number, packet: Subject): Rule | undefined;
+  /**
+   * Whether a learn action may add a flow when so many that it made may be in force (0: any number): those of
+   * its table with its cookie. One that is there already is no further one.
+   */
+  hasRoomToLearn(flow: Flow, limit: number): boolean;
+}
+
 /** How many rules one table may have, and what happens when one more is added. */
 export interface TableLimit {
   readonly rules: number;
@@ -33,7 +46,7 @@ export interface RuleLimits {
 const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
 const NO_RULES: readonly Rule[] = [];
 
-export class Tables {
+export class Tables implements LookUps {
   /** Goes up at each change: what was translated before may be out of date. */
   generation = 0;
 
@@ -43,6 +56,8 @@ export class Tables {
   /** Rules with a time-out, by when they expire at the earliest. */
   readonly #expiring = new Queue<Rule>();
   #removals: Removal[] = [];
+  /** Rules that have come, gone or changed what they do. */
+  #touched = new Set<Rule>();
   #size = 0;
   #nextId = 1;
 
@@ -61,12 +76,10 @@ export class Tables {
     return this.#expiring.firstKey;
   }
 
-  /** A table's rules in the order in which they are tried. */
   rules(table: number): readonly Rule[] {
     return this.#tables.get(table)?.rules ?? NO_RULES;
   }
 
-  /** The rule of a table that applies to a packet; what that rests on is looked at. */
   lookUp(table: number, packet: Subject): Rule | undefined {
     return this.#tables.get(table)?.lookUp(packet);
   }
@@ -134,8 +147,8 @@ export class Tables {
       if (filter.cookieMask === 0n && flow.cookie !== 0n) {
         this.#tables.get(rule.table)!.setCookie(rule, flow.cookie);
       }
+      this.#touch(rule);
     }
-    this.generation++;
     return selected.length;
   }
 
@@ -177,24 +190,29 @@ export class Tables {
     return removals;
   }
 
+  /** Rules that may have come, gone or changed what they do since the last call. */
+  takeTouched(): Rule[] {
+    const touched = [...this.#touched];
+    this.#touched = new Set();
+    return touched;
+  }
+
+  /** Whether a rule is there. */
+  has(rule: Rule): boolean {
+    return this.#tables.get(rule.table)?.find(rule) === rule;
+  }
+
   /** A rule's time-outs are at most these from now on; 0: as they are. */
   shorten(rule: Rule, idleTimeoutS: number, hardTimeoutS: number): void {
     const least = (now: number, most: number) => (most !== 0 && (now === 0 || now > most) ? most : now);
     rule.idleTimeoutS = least(rule.idleTimeoutS, idleTimeoutS);
     rule.hardTimeoutS = least(rule.hardTimeoutS, hardTimeoutS);
-    const table = this.#tables.get(rule.table);
-    if (table?.find(rule) !== rule) return;
-    this.#requeue(rule);
+    if (this.has(rule)) this.#requeue(rule);
   }
 
-  /**
-   * Whether a learn action may add a flow when so many that it made may be in force (0: any number): those of
-   * its table with its cookie. One that is there already is no further one.
-   */
   hasRoomToLearn(flow: Flow, limit: number): boolean {
     const table = this.#tables.get(flow.table);
-    if (limit === 0 || !table || table.withCookie(flow.cookie) < limit) return true;
-    return table.find(flow) !== undefined;
+    return !table || table.hasRoomToLearn(flow, limit);
   }
 
   /**
@@ -206,7 +224,7 @@ export class Tables {
     if (rule) {
       if (!isDeepStrictEqual(rule.actions, flow.actions)) {
         rule.actions = flow.actions;
-        this.generation++;
+        this.#touch(rule);
       }
       rule.modifiedMs = Math.max(rule.modifiedMs, heardMs);
       rule.usedMs = Math.max(rule.usedMs, heardMs);
@@ -239,8 +257,7 @@ export class Tables {
 
   /** One may take others along. */
   #removeAll(rules: readonly Rule[], reason: RemovalReason): void {
-    for (const rule of rules)
-      if (this.#tables.get(rule.table)?.find(rule) === rule) this.#remove(rule, reason);
+    for (const rule of rules) if (this.has(rule)) this.#remove(rule, reason);
   }
 
   #remove(rule: Rule, reason: RemovalReason): void {
@@ -279,6 +296,11 @@ export class Tables {
     const expiry = expiresMs(rule);
     if (Number.isFinite(expiry)) this.#expiring.set(rule, expiry);
     this.#size++;
+    this.#touch(rule);
+  }
+
+  #touch(rule: Rule): void {
+    this.#touched.add(rule);
     this.generation++;
   }
 
@@ -296,7 +318,7 @@ export class Tables {
     if (table.size === 0) this.#tables.delete(rule.table);
     this.#expiring.delete(rule);
     this.#size--;
-    this.generation++;
+    this.#touch(rule);
   }
 
   /** Notes what `modify` may change of a rule. */
@@ -307,7 +329,7 @@ export class Tables {
       Object.assign(rule, { actions, modifiedMs, packets, bytes });
       // It may have been put back with the end that the change had given it.
       this.#requeue(rule);
-      this.generation++;
+      this.#touch(rule);
     });
   }
 

@@ -8,17 +8,20 @@
  */
 
 import { Emitter } from './emit.ts';
+import type { Tracer } from './tracer.ts';
 import type { Translation, TranslationContext } from './translation.ts';
 import { Walk } from './walk.ts';
 
 /**
  * Walks the tables for one packet.
  * @param key KEY_SIZE bytes as in `key.ts`
+ * @param tracer is told of the walk
  */
-export function translate(key: Uint8Array, context: TranslationContext): Translation {
-  const walk = new Walk(key, context);
+export function translate(key: Uint8Array, context: TranslationContext, tracer?: Tracer): Translation {
+  const walk = new Walk(key, context, tracer);
   walk.run();
-  const { packet, emitter, rules, senders, learned, reason, isDenied } = walk;
+  const { packet, emitter, rules, senders, learned, isDenied } = walk;
+  const { reason } = walk.fate;
   const program = walk.hasFailed ? Emitter.drop(reason) : emitter.finish(reason, isDenied);
-  return { mask: new Uint8Array(packet.seen.buffer), program, rules, senders, learned };
+  return { mask: packet.mask, program, rules, senders, learned };
 }

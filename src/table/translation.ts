@@ -13,10 +13,10 @@ import type { Sighting } from './mac.ts';
 import type { Bridge } from './normal.ts';
 import type { Flow } from './parse.ts';
 import type { Rule } from './rule.ts';
-import type { Tables } from './tables.ts';
+import type { LookUps } from './tables.ts';
 
 export interface TranslationContext extends Bridge {
-  readonly tables: Tables;
+  readonly tables: LookUps;
   readonly groups: { get(id: number): Group | undefined };
   /** The datapath's meter of an OpenFlow meter. */
   readonly meters: { get(id: number): number | undefined };

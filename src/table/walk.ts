@@ -7,19 +7,16 @@
  * be parsed again before the next action, because a header that the key does not tell of has come to light.
  */
 import {
-  DROP_FLOW,
   DROP_NO_LIVE_BUCKET,
   DROP_NO_SUCH_GROUP,
   DROP_NO_SUCH_METER,
   DROP_NO_SUCH_PORT,
   DROP_OUTPUT_TO_INGRESS,
   DROP_RECIRCULATION_LOST,
-  DROP_RESERVED_MULTICAST,
   DROP_RESUBMIT_LIMIT,
   DROP_STATE_FULL,
   DROP_TABLE_MISS,
   DROP_TTL_EXPIRED,
-  KEY_SIZE,
 } from '../datapath.ts';
 import { type Action, addsTag, type ControllerAction, type CtAction, type LearnAction } from './action.ts';
 import { actionSetOutput, orderActionSet } from './action-set.ts';
@@ -27,6 +24,7 @@ import { bucketByHash, liveBuckets } from './buckets.ts';
 import { fromNumber } from './bytes.ts';
 import { ctFlags, natWords } from './ct.ts';
 import { Emitter } from './emit.ts';
+import { Fate } from './fate.ts';
 import { type Field, fieldOf, Pipeline, type Subfield } from './fields.ts';
 import { FirstPacket } from './first-packet.ts';
 import type { Bucket, Group } from './group.ts';
@@ -37,8 +35,10 @@ import { needsHeaders } from './needs.ts';
 import { forwardNormally } from './normal.ts';
 import { Packet } from './packet.ts';
 import type { Rule } from './rule.ts';
-import { placed, wholeField } from './subfield.ts';
+import { maskOf, placed, wholeField } from './subfield.ts';
+import type { Tracer } from './tracer.ts';
 import type { Learned, TranslationContext, Visit } from './translation.ts';
+import type { Masked } from './values.ts';
 
 /** Resubmits to the same or an earlier table one inside another, and steps in all, as in OVS. */
 const DEPTH_MAX = 64;
@@ -57,31 +57,30 @@ const RESERVED_PORTS = new Map<number, Action>([
   [0xfffe, { kind: 'local' }],
 ]);
 
-/** Why nothing was sent, the most telling reason last. */
-const TELLING = [
-  DROP_FLOW,
-  DROP_TABLE_MISS,
-  DROP_RESERVED_MULTICAST,
-  DROP_OUTPUT_TO_INGRESS,
-  DROP_NO_LIVE_BUCKET,
-  DROP_NO_SUCH_PORT,
-  DROP_NO_SUCH_GROUP,
-  DROP_NO_SUCH_METER,
-  DROP_STATE_FULL,
-  DROP_TTL_EXPIRED,
-  DROP_RECIRCULATION_LOST,
-  DROP_RESUBMIT_LIMIT,
-];
-
 const NW_TTL = wholeField(fieldOf('nw_ttl'));
 const MPLS_TTL = wholeField(fieldOf('mpls_ttl'));
 const CT_NW_PROTO = fieldOf('ct_nw_proto');
+
+const NO_BITS = new Uint32Array(KEY_WORDS);
+
+type LoadAction = Extract<Action, { kind: 'load' }>;
+
+/** What load actions load, as it was worked out before. */
+const constants = new WeakMap<LoadAction, Masked>();
+
+function constantOf(action: LoadAction): Masked {
+  const known = constants.get(action);
+  if (known) return known;
+  const constant = placed(action.to, action.value);
+  constants.set(action, constant);
+  return constant;
+}
 
 /** The bits that an action sets, if it is one that sets any. */
 function targetOf(action: Action): { readonly field: Field; readonly mask: Uint8Array } | undefined {
   if (action.kind === 'set') return action;
   if (action.kind !== 'load' && action.kind !== 'move') return undefined;
-  return { field: action.to.field, mask: placed(action.to, 0n).mask };
+  return { field: action.to.field, mask: maskOf(action.to) };
 }
 
 export class Walk {
@@ -90,13 +89,13 @@ export class Walk {
   readonly rules: Rule[] = [];
   readonly senders: Sighting[] = [];
   readonly learned: Learned[] = [];
-  /** Why nothing was sent, when nothing was. */
-  reason = DROP_FLOW;
+  readonly fate = new Fate();
   /** Whether a flow has said to drop the packet. */
   isDenied = false;
 
   readonly #context: TranslationContext;
   readonly #ingress: number;
+  readonly #tracer: Tracer | undefined;
   #visits: Visit[] = [];
   #stack: readonly bigint[] = [];
   #actionSet: readonly Action[] = [];
@@ -104,16 +103,18 @@ export class Walk {
   #isWhole = true;
   #steps = 0;
 
-  constructor(key: Uint8Array, context: TranslationContext) {
+  /** @param tracer is told of the walk, if anybody wants to know */
+  constructor(key: Uint8Array, context: TranslationContext, tracer?: Tracer) {
     this.packet = new Packet(key);
-    this.emitter = new Emitter(this.packet);
+    this.emitter = tracer?.emitterFor(this.packet) ?? new Emitter(this.packet);
+    this.#tracer = tracer;
     this.#ingress = this.packet.inPort;
     this.#context = context;
   }
 
   /** The tables went round in a circle, or want more than a program can hold. */
   get hasFailed(): boolean {
-    return this.reason === DROP_RESUBMIT_LIMIT;
+    return this.fate.reason === DROP_RESUBMIT_LIMIT;
   }
 
   /** Does what the tables say, from table 0 or from where the packet was frozen. */
@@ -125,7 +126,7 @@ export class Walk {
     if (!this.#isWhole || this.#actionSet.length === 0) return;
     const actions = orderActionSet(this.#actionSet);
     this.#actionSet = [];
-    this.#visits.push({ actions, next: 0, table: 0, cookie: 0n, depth: 0 });
+    this.#visit({ actions, next: 0, table: 0, cookie: 0n, depth: 0 });
     this.#runVisits();
   }
 
@@ -139,6 +140,7 @@ export class Walk {
         if (recirculation !== undefined) this.emitter.recirculate(recirculation);
       } else {
         visit.next++;
+        this.#tracer?.acts(action, visit);
         this.#do(action, visit);
         if (this.emitter.isTooLong) this.#because(DROP_RESUBMIT_LIMIT);
       }
@@ -146,7 +148,8 @@ export class Walk {
   }
 
   #because(reason: number): void {
-    if (TELLING.indexOf(reason) > TELLING.indexOf(this.reason)) this.reason = reason;
+    this.fate.because(reason);
+    this.#tracer?.because(reason);
   }
 
   /** Looks the packet up in a table as if it had come in on `ingress`; the rule's actions are next. */
@@ -159,8 +162,13 @@ export class Walk {
     if (rule) {
       this.rules.push(rule);
       if (rule.actions.length === 0) this.isDenied = true;
-      this.#visits.push({ actions: rule.actions, next: 0, table, cookie: rule.cookie, depth });
-    } else this.#because(DROP_TABLE_MISS);
+      this.#visit({ actions: rule.actions, next: 0, table, cookie: rule.cookie, depth });
+    } else this.fate.because(DROP_TABLE_MISS);
+  }
+
+  #visit(visit: Visit): void {
+    this.#visits.push(visit);
+    this.#tracer?.begins(visit);
   }
 
   /**
@@ -172,7 +180,9 @@ export class Walk {
     if (asFirst && !(packet.isIp && packet.has(CT_NW_PROTO))) return undefined;
     const realIngress = packet.inPort;
     packet.inPort = ingress;
-    const rule = this.#context.tables.lookUp(table, asFirst ? new FirstPacket(packet) : packet);
+    const subject = asFirst ? new FirstPacket(packet) : packet;
+    const rule = this.#context.tables.lookUp(table, subject);
+    this.#tracer?.looksUp(table, subject.words, rule);
     packet.inPort = realIngress;
     return rule;
   }
@@ -216,7 +226,7 @@ export class Walk {
         packet.set(action.field, action.value, action.mask, addsTag(action));
         break;
       case 'load':
-        this.#load(action.to, action.value);
+        this.#set(action.to.field, constantOf(action));
         break;
       case 'move':
         if (packet.has(action.from.field)) this.#load(action.to, packet.read(action.from));
@@ -313,7 +323,7 @@ export class Walk {
   }
 
   #flood(): void {
-    this.#because(DROP_OUTPUT_TO_INGRESS);
+    this.fate.because(DROP_OUTPUT_TO_INGRESS);
     for (const [port, { flooded }] of [...this.#context.ports].sort(([a], [b]) => a - b)) {
       if (port !== this.packet.inPort && flooded !== false) this.#send(port);
     }
@@ -321,14 +331,18 @@ export class Walk {
 
   #normal(): void {
     const verdict = forwardNormally(this.packet, this.#context, this.senders);
+    this.#tracer?.forwards(verdict, this.packet);
     if (verdict.kind === 'flood') this.#flood();
     else if (verdict.kind === 'port') this.#send(verdict.port);
     else this.#because(verdict.reason);
   }
 
   #load(to: Subfield, value: bigint): void {
-    const { value: bytes, mask } = placed(to, value);
-    this.packet.set(to.field, bytes, mask, to.field.name === 'vlan_tci');
+    this.#set(to.field, placed(to, value));
+  }
+
+  #set(field: Field, { value, mask }: Masked): void {
+    this.packet.set(field, value, mask, field.name === 'vlan_tci');
   }
 
   /** A packet whose time is up goes to the controllers, and the rest of the list is not done. */
@@ -384,6 +398,7 @@ export class Walk {
     const flow = learnedFlow(action, this.packet);
     const hasRoom = this.#context.tables.hasRoomToLearn(flow, action.limit);
     if (hasRoom) this.learned.push({ flow, action });
+    this.#tracer?.learns(flow, hasRoom);
     if (action.result) this.#load(action.result, hasRoom ? 1n : 0n);
   }
 
@@ -403,6 +418,7 @@ export class Walk {
 
   /** Sets mark and label in the packet's key. Which bits of the key these are. */
   #setInConnection(exec: readonly Action[], visit: Visit): Uint32Array {
+    if (exec.length === 0) return NO_BITS;
     const set = new Uint32Array(KEY_WORDS);
     const bytes = bytesOf(set);
     for (const action of exec) {
@@ -442,7 +458,7 @@ export class Walk {
         write: () => {
           const { takers } = this.emitter;
           this.#runBucket(group, bucket, visit);
-          if (this.emitter.takers === takers) this.emitter.drop(this.reason);
+          if (this.emitter.takers === takers) this.emitter.drop(this.fate.reason);
         },
       }));
       this.emitter.select(Number((selection?.param ?? 0n) & 0xffff_ffffn), alternatives);
@@ -455,7 +471,7 @@ export class Walk {
 
   #runBucket(group: Group, bucket: Bucket, visit: Visit): void {
     this.#tally(group, bucket.id);
-    this.#apart(orderActionSet(bucket.actions), visit);
+    this.#apart(orderActionSet(bucket.actions), visit, bucket.id);
   }
 
   #tally(group: Group, bucket?: number): void {
@@ -463,17 +479,20 @@ export class Walk {
     if (tally !== undefined) this.emitter.tally(tally);
   }
 
-  /** Does some actions; packet and walk are afterwards what they were. */
-  #apart(actions: readonly Action[], { table, cookie, depth }: Visit): void {
+  /** Does some actions, perhaps a bucket's; packet and walk are afterwards what they were. */
+  #apart(actions: readonly Action[], { table, cookie, depth }: Visit, bucket?: number): void {
     if (depth >= DEPTH_MAX || this.#steps++ > STEPS_MAX) {
       this.#because(DROP_RESUBMIT_LIMIT);
       return;
     }
     const packet = this.packet.save();
     const [visits, actionSet, stack, isWhole] = [this.#visits, this.#actionSet, this.#stack, this.#isWhole];
-    this.#visits = [{ actions, next: 0, table, cookie, depth: depth + 1 }];
+    const inner = { actions, next: 0, table, cookie, depth: depth + 1 };
+    this.#visits = [inner];
     this.#isWhole = false;
+    this.#tracer?.descends(inner, bucket);
     this.#runVisits();
+    this.#tracer?.ascends();
     this.packet.restore(packet);
     this.#visits = visits;
     this.#actionSet = actionSet;
@@ -504,7 +523,7 @@ export class Walk {
     const { packet } = this;
     const frozen = this.#context.freeze({
       visits,
-      pipeline: bytesOf(packet.words).slice(KEY_SIZE),
+      pipeline: packet.pipeline.slice(),
       inPort: packet.inPort === this.#ingress ? undefined : packet.inPort,
       stack: this.#stack,
       actionSet: this.#actionSet,
@@ -520,7 +539,7 @@ export class Walk {
       this.#because(DROP_RECIRCULATION_LOST);
       return;
     }
-    bytesOf(this.packet.words).set(frozen.pipeline, KEY_SIZE);
+    this.packet.pipeline.set(frozen.pipeline);
     if (frozen.inPort !== undefined) this.packet.inPort = frozen.inPort;
     this.#visits = frozen.visits.map((visit) => ({ ...visit }));
     this.#stack = frozen.stack;

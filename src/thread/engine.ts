@@ -2,12 +2,12 @@
  * What runs a switch: threads of their own (`threads.ts`), or one after another on this one (`inline.ts`).
  */
 import type { DriverSpec } from '../port/port.ts';
-import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { SlowReply, SlowRequest } from '../upcall/request.ts';
 
 export interface Engine {
   /** Milliseconds since the switch was opened, on its own clock. */
   nowMs(): number;
-  ask(request: HandlerRequest): Promise<HandlerReply>;
+  ask(request: SlowRequest): Promise<SlowReply>;
   /**
    * Lets datapath thread `thread` drive a queue of a port that is not up yet. `driver` tells what drives it when
    * the thread is there to take it. Rejects when it cannot, or with what `driver` throws.
@@ -19,7 +19,7 @@ export interface Engine {
   release(thread: number, number: number): Promise<void>;
   /** Resolves when every datapath thread has sent, or dropped, what others had put there for it. */
   settle(): Promise<void>;
-  /** Wakes datapath thread `thread` if it sleeps: there may be something to poll. */
+  /** Wakes thread `thread` if it sleeps: there may be something to do. */
   ring(thread: number): void;
   /** Resolves when nothing more will happen by itself; rejects when a thread fails. */
   readonly finished: Promise<void>;

@@ -5,8 +5,8 @@
 import { type Arena, Datapath } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { createDriver } from '../port/types.ts';
-import { Handler } from '../upcall/handler.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { SlowOptions, SlowReply, SlowRequest } from '../upcall/request.ts';
+import { SlowPath } from '../upcall/slow-path.ts';
 import type { Engine } from './engine.ts';
 import { Forwarder } from './forwarder.ts';
 
@@ -17,15 +17,15 @@ export class Inline implements Engine {
   readonly finished: Promise<void>;
   readonly #datapath: Datapath;
   readonly #forwarder: Forwarder;
-  readonly #handler: Handler;
+  readonly #slow: SlowPath;
   readonly #endMs: number;
   #nowMs = 0;
   #stopped = false;
 
-  private constructor(datapath: Datapath, forwarder: Forwarder, handler: Handler, endMs: number) {
+  private constructor(datapath: Datapath, forwarder: Forwarder, slow: SlowPath, endMs: number) {
     this.#datapath = datapath;
     this.#forwarder = forwarder;
-    this.#handler = handler;
+    this.#slow = slow;
     this.#endMs = endMs;
     this.finished = this.#run();
     this.finished.catch(() => {});
@@ -35,7 +35,7 @@ export class Inline implements Engine {
   static async start(
     arena: Arena,
     drivers: DriverSpec[],
-    options: HandlerOptions,
+    options: SlowOptions,
     endMs: number,
   ): Promise<Inline> {
     const datapath = new Datapath(arena, 0);
@@ -46,15 +46,15 @@ export class Inline implements Engine {
       forwarder.close();
       throw error;
     }
-    return new Inline(datapath, forwarder, new Handler(new Datapath(arena, 1), options), endMs);
+    return new Inline(datapath, forwarder, new SlowPath(new Datapath(arena, 1), options), endMs);
   }
 
   nowMs(): number {
     return this.#nowMs;
   }
 
-  async ask(request: HandlerRequest): Promise<HandlerReply> {
-    return this.#handler.ask(request);
+  async ask(request: SlowRequest): Promise<SlowReply> {
+    return this.#slow.ask(request);
   }
 
   kill(): void {
@@ -95,7 +95,7 @@ export class Inline implements Engine {
         if (Number.isFinite(this.#endMs)) this.#nowMs = this.#endMs;
         return false;
       }
-      this.#nowMs = Math.max(this.#nowMs, Math.min(next, this.#handler.dueMs()));
+      this.#nowMs = Math.max(this.#nowMs, Math.min(next, this.#slow.dueMs()));
     }
     return true;
   }
@@ -104,14 +104,14 @@ export class Inline implements Engine {
   #work(receive: boolean): boolean {
     this.#datapath.setClock(this.#nowMs);
     const moved = receive ? this.#forwarder.round() : this.#forwarder.finish();
-    return moved + this.#handler.round(this.#nowMs) > 0;
+    return moved + this.#slow.round(this.#nowMs) > 0;
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.finished;
     while (this.#work(false));
-    this.#handler.close();
+    this.#slow.close();
     this.#forwarder.close();
   }
 }

@@ -3,9 +3,18 @@ import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threa
 import { type Arena, noteMail } from '../datapath.ts';
 import { ringDoorbell } from '../sys/poll.ts';
 import type { HandlerReply } from '../upcall/request.ts';
+import { readTold, type Told } from '../upcall/told.ts';
 import { errorFrom } from './engine.ts';
-import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+import type { RoleName, ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
 import type { Spares } from './spare.ts';
+
+/** What a thread does unasked. */
+export interface Unasked {
+  /** It ends without having been told to; said once. */
+  died(life: Life, cause: string): void;
+  /** It tells what packets have told it. */
+  told(told: Told): void;
+}
 
 /** The thread died before it answered. */
 export class ThreadDied extends Error {
@@ -21,7 +30,7 @@ interface Waiting {
 
 export class Life {
   readonly number: number;
-  readonly role: 'datapath' | 'handler';
+  readonly role: RoleName;
   readonly #worker: Worker;
   readonly #mail: MessagePort;
   readonly #arena: Arena;
@@ -40,15 +49,14 @@ export class Life {
   /** Whether somebody wanted it dead. */
   isKilled = false;
 
-  /** `onDeath` is called, once, when it ends without having been told to. */
-  constructor(spares: Spares, data: Omit<ThreadData, 'mail'>, onDeath: (life: Life, cause: string) => void) {
+  constructor(spares: Spares, data: Omit<ThreadData, 'mail'>, unasked: Unasked) {
     const { port1, port2 } = new MessageChannel();
     this.number = data.thread;
     this.role = data.role.name;
     this.#arena = data.arena;
     this.#doorbell = data.doorbells[data.thread];
     this.#mail = port1;
-    this.#mail.on('message', (reply: ThreadReply) => this.#receive(reply));
+    this.#mail.on('message', (reply: ThreadReply) => this.#receive(reply, unasked));
     this.#worker = spares.take({ ...data, mail: port2 });
     this.#worker.once('error', ({ message }) => {
       this.#cause = message;
@@ -56,7 +64,7 @@ export class Life {
     this.#worker.once('exit', () => {
       if (this.#isEnding) return;
       this.#die();
-      onDeath(this, this.#cause);
+      unasked.died(this, this.#cause);
     });
     this.started = this.#reply();
     this.#last = this.started.catch(() => {});
@@ -80,16 +88,18 @@ export class Life {
     return reply;
   }
 
-  /** Ends it between two instructions, as a crash would, once it goes round (worker.ts says why not before). */
-  kill(cause: string): void {
+  /**
+   * Ends it between two instructions, as a crash would, once it goes round (worker.ts says why not before). Resolves
+   * when it is no more.
+   */
+  async kill(cause: string): Promise<void> {
     this.isKilled = true;
     this.#cause = cause;
-    const terminate = () => {
-      void this.#worker.terminate();
-      // It is not interrupted in a system call.
-      this.ring();
-    };
-    this.started.then(terminate, terminate);
+    await this.started.catch(() => {});
+    const ended = this.#worker.terminate();
+    // It is not interrupted in a system call.
+    this.ring();
+    await ended;
   }
 
   /** Ends it, and nobody is told. */
@@ -111,7 +121,8 @@ export class Life {
     });
   }
 
-  #receive(reply: ThreadReply): void {
+  #receive(reply: ThreadReply, unasked: Unasked): void {
+    if ('told' in reply) return unasked.told(readTold(reply.told));
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ('error' in reply) waiting?.reject(errorFrom(reply.error));

@@ -2,12 +2,12 @@
  * Tidies up after threads that died, from the control side: the work itself is the module's
  * (datapath/reclaim.ts), done in the dead thread's name while the live ones stand still.
  */
-import { type Arena, Datapath, halt, resume } from '../datapath.ts';
+import { type Arena, Datapath, halt, resume, rolesOf } from '../datapath.ts';
 
 /** What was found with a thread that died. */
 export interface Reclaimed {
   frames: number;
-  /** Being made or retired; of a handler only. */
+  /** Being made or retired; not of a datapath thread. */
   flows: number;
   /** Being made, or removed and not free yet, whoever did that. */
   connections: number;
@@ -46,13 +46,14 @@ export function reclaim(arena: Arena, dead: readonly number[], live: readonly nu
 }
 
 function reclaimOne({ arena, thread, exports }: Datapath): Reclaimed {
-  const isHandler = thread === arena.limits.threads - 1;
+  const isSlow = thread >= rolesOf(arena.limits).datapaths;
   exports.mendDatagrams();
+  // The names that its flows kept: they go when its successor begins.
   const found = {
     packets: exports.settle(false),
     copies: exports.settle(true),
     frames: exports.reclaimFrames(),
-    flows: isHandler ? exports.reclaimFlows() : 0,
+    flows: isSlow ? exports.reclaimFlows() : 0,
     connections: exports.reclaimConnections(),
   };
   exports.reset();

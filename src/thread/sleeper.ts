@@ -17,8 +17,10 @@ export type Doorbells = readonly number[];
  * processor from the very hosts that it waits for. Chosen on two cores, which all of them share, in 2026-11.
  */
 const SPIN_MS = 0.05;
-/** It looks around so often even when nothing is due: the handler reclaims what it retired. */
+/** It looks around so often even when nothing is due. */
 const LONGEST_SLEEP_MS = 1000;
+/** … when it has retired flows: their last packets are credited when no batch can still count on them. */
+const RETIRED_MS = 1;
 
 /** What became of a thread that found nothing; `due`: there is something to do right now. */
 export type Idle = 'spinning' | 'due' | 'slept';
@@ -50,10 +52,11 @@ export class Sleeper {
     const nowMs = this.#datapath.now[0]!;
     if (Number.isNaN(this.#idleSinceMs)) this.#idleSinceMs = nowMs;
     if (nowMs - this.#idleSinceMs < SPIN_MS) return 'spinning';
-    const timeoutMs = Math.min(role.dueMs() - nowMs, LONGEST_SLEEP_MS);
+    const longestMs = this.#datapath.hasRetired ? RETIRED_MS : LONGEST_SLEEP_MS;
+    const timeoutMs = Math.min(role.dueMs() - nowMs, longestMs);
     if (timeoutMs <= 0) return 'due';
     if (!this.#poller) {
-      this.#datapath.wait(timeoutMs);
+      this.#datapath.wait(role, longestMs);
     } else if (this.#datapath.beginPoll()) {
       this.#datapath.endSleep(this.#poller.sleep(timeoutMs));
     }

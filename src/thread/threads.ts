@@ -1,15 +1,17 @@
 /** The switch on threads of its own: starts them, passes requests to them, keeps them alive, ends them in order. */
 import { closeSync } from 'node:fs';
-import type { Arena } from '../datapath.ts';
+import { type Arena, rolesOf } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { hasLibc } from '../sys/libc.ts';
 import { openDoorbell, ringDoorbell } from '../sys/poll.ts';
-import { Journal } from '../upcall/journal.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import { writeChange } from '../upcall/change.ts';
+import { TableOwner } from '../upcall/owner.ts';
+import type { SlowOptions, SlowReply, SlowRequest } from '../upcall/request.ts';
 import { clockFrom, clockOrigin } from './clock.ts';
 import type { Engine } from './engine.ts';
 import { Life, ThreadDied } from './life.ts';
-import type { ThreadData } from './messages.ts';
+import type { ThreadData, ThreadRequest } from './messages.ts';
+import { SlowThreads } from './slow-threads.ts';
 import { Spares } from './spare.ts';
 import { type Recovery, Supervisor } from './supervisor.ts';
 
@@ -29,7 +31,9 @@ export class Threads implements Engine {
   readonly nowMs: () => number;
   readonly finished: Promise<void>;
   readonly #common: Pick<ThreadData, 'arena' | 'clockOrigin' | 'doorbells'>;
-  readonly #options: HandlerOptions;
+  readonly #owner: TableOwner;
+  readonly #slow: SlowThreads;
+  readonly #macAgeingMs: number;
   readonly #ports: Ports;
   /** What the successors of dead datapath threads are to drive. */
   readonly #drivers = new Map<number, DriverSpec[]>();
@@ -39,22 +43,27 @@ export class Threads implements Engine {
   /** By number. */
   readonly #lives = new Map<number, Life>();
   readonly #spares = new Spares();
-  readonly #journal = new Journal();
   readonly #supervisor: Supervisor;
+  /** Resolves when those that were to be killed are no more. */
+  #killed: Promise<unknown> = Promise.resolve();
   #fail: (error: Error) => void = () => {};
 
   private constructor(
     arena: Arena,
-    options: HandlerOptions,
+    options: SlowOptions,
     ports: Ports,
     recovered: (recovery: Recovery) => void,
   ) {
     const origin = clockOrigin();
     this.nowMs = clockFrom(origin);
-    this.#options = options;
     this.#ports = ports;
     this.#doorbells = hasLibc() ? Array.from({ length: arena.limits.threads }, openDoorbell) : [];
     this.#common = { arena, clockOrigin: origin, doorbells: this.#doorbells };
+    this.#owner = new TableOwner(arena, options, this.nowMs);
+    this.#macAgeingMs = options.macAgeingMs;
+    const ask = (thread: number, request: ThreadRequest) =>
+      this.#orElse(() => this.#life(thread).ask(request));
+    this.#slow = new SlowThreads(this.#owner, { ...slowThreads(arena), ask }, this.nowMs);
     this.finished = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -66,7 +75,7 @@ export class Threads implements Engine {
         this.#drivers.set(thread, ports.reopen(thread));
       },
       restart: (thread) => this.#restart(thread),
-      end: (thread, cause) => this.#life(thread).kill(cause),
+      end: (thread, cause) => void this.#life(thread).kill(cause),
       ring: (threads) => {
         for (const thread of threads) ringDoorbell(this.#doorbells[thread]!);
       },
@@ -75,11 +84,11 @@ export class Threads implements Engine {
     });
   }
 
-  /** Starts a datapath thread for each element of `drivers`, and the handler; resolves when all go round. */
+  /** Starts a datapath thread for each element of `drivers`, and the slow path; resolves when all go round. */
   static async start(
     arena: Arena,
     drivers: readonly DriverSpec[][],
-    options: HandlerOptions,
+    options: SlowOptions,
     ports: Ports,
     recovered: (recovery: Recovery) => void,
   ): Promise<Threads> {
@@ -92,34 +101,54 @@ export class Threads implements Engine {
       throw error;
     }
     threads.#supervisor.start();
+    threads.#slow.start();
     threads.#spares.prepare();
     return threads;
   }
 
-  /** The handler first: what the others receive it has to take up from the first packet on. */
+  /** The slow path first: what the others receive it has to take up from the first packet on. */
   async #launch(drivers: readonly DriverSpec[][]): Promise<void> {
-    await this.#begin(drivers.length, { name: 'handler', options: this.#options });
+    const { handlers, revalidators } = slowThreads(this.#common.arena);
+    const tables = writeChange(this.#owner.whole());
+    await Promise.all(
+      [...handlers, ...revalidators].map((thread) => this.#begin(thread, this.#slowRole(thread, tables))),
+    );
     await Promise.all(
       drivers.map((mine, thread) => this.#begin(thread, { name: 'datapath', drivers: mine })),
     );
   }
 
+  /** What a thread of the slow path is to be, with the tables as they are now. */
+  #slowRole(thread: number, tables = writeChange(this.#owner.whole())): ThreadData['role'] {
+    const { handlers, revalidators } = slowThreads(this.#common.arena);
+    const common = { macAgeingMs: this.#macAgeingMs, tables };
+    const index = handlers.indexOf(thread);
+    return index >= 0
+      ? { name: 'handler', index, ...common }
+      : { name: 'revalidator', index: revalidators.indexOf(thread), ...common };
+  }
+
   /** Resolves when the thread goes round. */
   async #begin(thread: number, role: ThreadData['role']): Promise<void> {
     if (role.name === 'datapath' && role.drivers.some(isPatient)) this.#patient.add(thread);
-    const life = new Life(this.#spares, { ...this.#common, thread, role }, ({ isKilled }, cause) =>
-      this.#supervisor.died(thread, cause, isKilled),
+    const life = new Life(
+      this.#spares,
+      { ...this.#common, thread, role },
+      {
+        died: ({ isKilled }, cause) => this.#supervisor.died(thread, cause, isKilled),
+        told: (told) => this.#slow.hear(told),
+      },
     );
     this.#lives.set(thread, life);
     await life.started;
   }
 
   async #restart(thread: number): Promise<void> {
-    const role: ThreadData['role'] =
-      this.#life(thread) === this.#handler
-        ? { name: 'handler', options: this.#options, journal: this.#journal.changes }
-        : { name: 'datapath', drivers: this.#drivers.get(thread)! };
-    await this.#begin(thread, role);
+    const isDatapath = this.#life(thread).role === 'datapath';
+    await this.#begin(
+      thread,
+      isDatapath ? { name: 'datapath', drivers: this.#drivers.get(thread)! } : this.#slowRole(thread),
+    );
     this.#ports.resume(thread);
     this.#spares.prepare();
   }
@@ -128,25 +157,12 @@ export class Threads implements Engine {
     return this.#lives.get(thread)!;
   }
 
-  get #datapaths(): Life[] {
-    return [...this.#lives.values()].filter(({ role }) => role === 'datapath');
+  #of(role: Life['role']): Life[] {
+    return [...this.#lives.values()].filter((life) => life.role === role);
   }
 
-  get #handler(): Life {
-    return [...this.#lives.values()].find(({ role }) => role === 'handler')!;
-  }
-
-  /** A handler that dies over a request has not done it; the next one is asked again. */
-  async ask(request: HandlerRequest): Promise<HandlerReply> {
-    const reply = await this.#orElse(() => this.#askHandler(request));
-    if (this.#journal.isDue()) void this.#askHandler({ command: 'snapshot' }).catch(() => {});
-    return reply;
-  }
-
-  async #askHandler(request: HandlerRequest): Promise<HandlerReply> {
-    const reply = await this.#handler.ask({ type: 'handler', request });
-    this.#journal.note(request, reply);
-    return reply;
+  ask(request: SlowRequest): Promise<SlowReply> {
+    return this.#slow.ask(request);
   }
 
   /**
@@ -194,23 +210,31 @@ export class Threads implements Engine {
 
   async settle(): Promise<void> {
     await Promise.all(
-      this.#datapaths.map(({ number }) => this.#orElse(() => this.#life(number).ask({ type: 'settle' }))),
+      this.#of('datapath').map(({ number }) =>
+        this.#orElse(() => this.#life(number).ask({ type: 'settle' })),
+      ),
     );
   }
 
   kill(thread: number): void {
-    this.#life(thread).kill('it was killed by command');
+    const killed = this.#life(thread).kill('it was killed by command');
+    this.#killed = Promise.all([this.#killed, killed]);
   }
 
-  /** Nothing more comes in; then the handler works off its queue; then what it sent goes out. */
+  /** Nothing more comes in; then handlers work off their queues; then what they sent goes out. */
   async stop(): Promise<void> {
+    this.#slow.end();
+    await this.#killed;
     await this.#supervisor.stop();
+    const all = (role: Life['role'], type: 'drain' | 'finish') =>
+      Promise.all(this.#of(role).map((thread) => thread.ask({ type })));
     try {
-      await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'drain' })));
-      await this.#handler.ask({ type: 'finish' });
+      await all('datapath', 'drain');
+      await all('handler', 'finish');
+      await all('revalidator', 'finish');
       // What they still have for each other goes out in the first round, and nothing follows it.
-      await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'drain' })));
-      await Promise.all(this.#datapaths.map((thread) => thread.ask({ type: 'finish' })));
+      await all('datapath', 'drain');
+      await all('datapath', 'finish');
     } finally {
       await this.#end();
     }
@@ -220,4 +244,11 @@ export class Threads implements Engine {
     await Promise.all([...[...this.#lives.values()].map((life) => life.end()), this.#spares.end()]);
     for (const fd of this.#doorbells.splice(0)) closeSync(fd);
   }
+}
+
+/** The numbers of the threads of the slow path, which come after the datapath's. */
+function slowThreads({ limits }: Arena): { handlers: number[]; revalidators: number[] } {
+  const { datapaths, handlers, revalidators } = rolesOf(limits);
+  const some = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
+  return { handlers: some(datapaths, handlers), revalidators: some(datapaths + handlers, revalidators) };
 }

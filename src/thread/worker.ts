@@ -8,17 +8,26 @@ import { Datapath } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { createDriver } from '../port/types.ts';
 import { hasLibc } from '../sys/libc.ts';
+import { readChange } from '../upcall/change.ts';
 import { Handler } from '../upcall/handler.ts';
-import type { HandlerReply, HandlerRequest } from '../upcall/request.ts';
+import type { HandlerReply } from '../upcall/request.ts';
+import { Revalidator } from '../upcall/revalidator.ts';
+import { slowOn } from '../upcall/slow.ts';
+import { writeTold } from '../upcall/told.ts';
 import { clockFrom } from './clock.ts';
 import { Forwarder } from './forwarder.ts';
 import { Load } from './load.ts';
-import type { ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
+import type { SlowRole, ThreadData, ThreadReply, ThreadRequest } from './messages.ts';
 import { Sleeper } from './sleeper.ts';
+
+/** Whoever waits for others in the middle of an answer looks around so often. */
+const LONGEST_WAIT_MS = 10;
+/** Batches take far less, unless one waits for a pipe. */
+const LONGEST_BATCH_MS = 100;
 
 /** A role as the loop sees it. */
 interface Role {
-  /** Makes sure that nothing is left of a thread that was there before. */
+  /** Right before it goes round. */
   begin(): void;
   /** Does what there is to do; returns how much. */
   round(): number;
@@ -78,26 +87,78 @@ async function changePorts(forwarder: Forwarder, request: RoleRequest): Promise<
       return forwarder.release(request.number);
     case 'settle':
       return forwarder.settle();
-    case 'handler':
+    default:
       throw new Error('a datapath thread has no tables');
   }
 }
 
-/** `journal`: what a handler that died had been asked. This one does the same again; the other's flows go. */
-function handlerRole(handler: Handler, journal: readonly HandlerRequest[] = []): Role {
-  handler.replay(journal);
+/** What a thread of the slow path has. */
+const slowOf = ({ macAgeingMs, tables }: SlowRole) =>
+  slowOn(datapath, macAgeingMs, readChange(tables), (told) =>
+    data.mail.postMessage({ told: writeTold(told) } satisfies ThreadReply),
+  );
+
+function handlerRole(given: SlowRole): Role {
+  const handler = new Handler(slowOf(given), given.index === 0);
   return {
-    begin: () => datapath.exports.removeAll(),
+    begin() {},
     round: () => handler.round(datapath.nowMs),
     dueMs: () => handler.dueMs(),
     drain() {},
     close: () => handler.close(),
     answer(request) {
-      if (request.type !== 'handler') throw new Error('the handler has no ports');
       look(); // it may have slept for long
-      return handler.ask(request.request);
+      if (request.type === 'ask') return handler.ask(request.request);
+      if (request.type !== 'follow') throw new Error('a handler has neither ports nor rounds');
+      handler.follow(readChange(request.change));
+      return [];
     },
   };
+}
+
+function revalidatorRole(given: SlowRole): Role {
+  const revalidator = new Revalidator(slowOf(given), given.index);
+  return {
+    begin: () => revalidator.begin(),
+    round() {
+      look(); // a slice of a round may take milliseconds
+      return revalidator.round(datapath.nowMs);
+    },
+    dueMs: () => revalidator.dueMs(),
+    drain() {},
+    close() {},
+    async answer(request) {
+      if (request.type === 'follow') revalidator.follow(readChange(request.change));
+      else if (request.type === 'round') await wholeRound(revalidator);
+      else throw new Error('a revalidator has neither ports nor connections');
+      return [];
+    },
+  };
+}
+
+/**
+ * Goes round until every flow has been seen to from now on, and what was retired until then has been credited for the
+ * last time; but not for a thread that is long about a batch, since it may wait for a pipe.
+ */
+async function wholeRound(revalidator: Revalidator): Promise<void> {
+  look();
+  const wanted = revalidator.want();
+  goOn(revalidator, () => revalidator.has(wanted));
+  const epoch = datapath.exports.currentEpoch();
+  const untilMs = datapath.nowMs + LONGEST_BATCH_MS;
+  goOn(revalidator, () => datapath.exports.areGivenBack(epoch) !== 0 || datapath.nowMs > untilMs);
+}
+
+/** Goes round until `isDone`. Others may need this thread to stand still meanwhile. */
+function goOn(revalidator: Revalidator, isDone: () => boolean): void {
+  for (; !isDone(); look()) {
+    if (revalidator.round(datapath.nowMs) > 0) sleeper.ringOthers();
+    else {
+      datapath.exports.leave();
+      datapath.wait(revalidator, LONGEST_WAIT_MS);
+    }
+    datapath.halt();
+  }
 }
 
 /** Answers one request; false when it is the last. */
@@ -179,10 +240,12 @@ async function run(role: Role): Promise<void> {
   }
 }
 
-const role =
-  data.role.name === 'datapath'
-    ? await datapathRole(data.role.drivers)
-    : handlerRole(new Handler(datapath, data.role.options), data.role.journal);
+function roleOf(given: ThreadData['role']): Role | Promise<Role> {
+  if (given.name === 'datapath') return datapathRole(given.drivers);
+  return given.name === 'handler' ? handlerRole(given) : revalidatorRole(given);
+}
+
+const role = await roleOf(data.role);
 datapath.halt();
 role.begin();
 data.mail.postMessage({ ok: [] } satisfies ThreadReply);

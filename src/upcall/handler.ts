@@ -1,42 +1,37 @@
 /**
- * The handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out,
- * and sends the packets on. It owns the tables and what NORMAL has learned; everybody else asks it.
+ * A handler: takes packets that no megaflow takes, walks the tables for them, installs what comes out, and sends the
+ * packets on. The first handler also looks after connections and fragments, and answers for what is in the arena.
  */
 import {
   type Datapath,
-  KEY_SIZE,
+  EFFECT_KIND,
+  EFFECT_NUMBER,
+  EFFECT_RULE,
+  Key,
+  MOST_EFFECTS,
   NONE,
-  Observer,
   RING_SLOTS,
+  STAGE_ACT,
   STAGE_INSTALL,
+  STAGE_PARSE,
   STAGE_TRANSLATE,
 } from '../datapath.ts';
+import type { TraceQuestion } from '../model.ts';
 import { parseConnectionFilter } from '../table/connection-filter.ts';
-import { MacTable } from '../table/mac.ts';
-import { formatMegaflow } from '../table/megaflow.ts';
-import type { BridgePort } from '../table/normal.ts';
-import { parseBundle } from '../table/parse-bundle.ts';
-import { printFlow } from '../table/print.ts';
-import type { Rule } from '../table/rule.ts';
-import { Ruleset } from '../table/ruleset.ts';
-import { translate } from '../table/translate.ts';
-import type { Translation, TranslationContext } from '../table/translation.ts';
+import type { TableChange } from './change.ts';
 import { ConnectionEvents } from './connection-events.ts';
 import { flushSlice, listSlice } from './connections.ts';
-import { DatapathMeters } from './datapath-meters.ts';
-import { puntEvent, removalEvent } from './events.ts';
+import { puntEvent } from './events.ts';
 import { listExpectations } from './expectations.ts';
-import { credit, type Heard, Megaflows, type NamedTranslation } from './megaflows.ts';
+import { macSlice } from './macs.ts';
+import { megaflowSlice } from './megaflows.ts';
 import { Monitors } from './monitors.ts';
-import { Names } from './names.ts';
-import type { HandlerOptions, HandlerReply, HandlerRequest, PortName, RuleRequest } from './request.ts';
-import { changesOf, type Facts, look, reportOf } from './rule-commands.ts';
-import { Tallies } from './tallies.ts';
+import type { HandlerReply, HandlerRequest } from './request.ts';
+import type { Slow } from './slow.ts';
+import { type TraceReply, trace } from './trace.ts';
 import { deleteLimits, limitRows, setLimits } from './zone-limits.ts';
 import { deleteTimeouts, setTimeouts, timeoutRows } from './zone-timeouts.ts';
 
-/** FIN and RST, as `Heard` has flags. */
-const ENDS_CONNECTION = 0x0500;
 /** Connections that one round looks after: some 70 us, so that misses do not wait for it. A million take 0.3 s. */
 const SWEEP_STEPS = 256;
 
@@ -46,189 +41,123 @@ const ZONE_CHANGES = {
 };
 
 export class Handler {
+  readonly #slow: Slow;
   readonly #datapath: Datapath;
-  #ports: ReadonlyMap<number, BridgePort> = new Map();
-  #numbers: ReadonlyMap<string, number> = new Map();
-  readonly #ruleset: Ruleset;
-  readonly #macs: MacTable;
-  readonly #megaflows: Megaflows;
-  readonly #meters: DatapathMeters;
-  readonly #tallies: Tallies;
-  readonly #names = new Names();
+  readonly #isFirst: boolean;
   readonly #monitors = new Monitors();
   readonly #connectionEvents: ConnectionEvents;
-  readonly #key = new Uint8Array(KEY_SIZE);
-  #portsGeneration = 0;
+  /** What was learned when revalidators were last woken for it. */
+  #learned = 0;
   #nowMs = 0;
 
-  constructor(datapath: Datapath, options: HandlerOptions) {
-    this.#datapath = datapath;
-    this.#setPorts(options.ports);
-    this.#macs = new MacTable(options.macs, options.macAgeingMs);
-    this.#ruleset = new Ruleset(options.rules);
-    this.#meters = new DatapathMeters(datapath.arena);
-    this.#tallies = new Tallies(new Observer(datapath.arena));
-    this.#connectionEvents = new ConnectionEvents(datapath);
-    this.#megaflows = new Megaflows(
-      datapath,
-      this.#names,
-      (translation, heard) => this.#hear(translation, heard),
-      (key) => this.#translate(key, false),
-    );
-    this.#ruleset.apply(parseBundle(options.flows, this.#numbers), 0);
-    this.#meters.sync(this.#ruleset.meters);
-  }
-
-  /** What translations depend on; changes when any of it does. */
-  get #generation(): number {
-    return this.#ruleset.generation + this.#macs.generation + this.#portsGeneration;
-  }
-
-  #setPorts(ports: readonly PortName[]): void {
-    this.#ports = new Map(
-      ports.map(({ number, name, up, forMirrors = false }) => [
-        number,
-        { name, up, flooded: up && !forMirrors },
-      ]),
-    );
-    this.#numbers = new Map(ports.map(({ number, name }) => [name, number]));
-    this.#portsGeneration++;
+  constructor(slow: Slow, isFirst: boolean) {
+    this.#slow = slow;
+    this.#datapath = slow.datapath;
+    this.#isFirst = isFirst;
+    this.#connectionEvents = new ConnectionEvents(slow.datapath);
   }
 
   /**
-   * Ports have come, gone, or changed. Misses from before are worked off first, since their ports may have
-   * other numbers after; what was learned behind a port that carries nothing any more is forgotten.
+   * Goes by the changed tables from now on. Before ports change, misses from before are worked off, since their ports
+   * may have other numbers after; what was learned behind a port that carries nothing any more is forgotten.
    */
-  #changePorts(ports: readonly PortName[]): void {
+  follow(change: TableChange): void {
+    const { replica, macs } = this.#slow;
+    if (!change.ports) return replica.follow(change);
     for (let i = 0; i < RING_SLOTS && this.round(this.#nowMs) > 0; i++);
-    this.#megaflows.creditAll(); // the last that their senders are learned from
-    this.#setPorts(ports);
-    this.#macs.forget((port) => !this.#ports.get(port)?.up);
-    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
+    replica.follow(change);
+    macs.forget((port) => !replica.ports.get(port)?.up);
   }
 
-  /** Takes up to a batch of misses and punts and sees to the flows. Returns how much there was to do. */
+  /** Takes up to a batch of misses and punts. Returns how much there was to do. */
   round(nowMs: number): number {
     this.#nowMs = nowMs;
     const { exports } = this.#datapath;
     this.#datapath.setClock(nowMs);
-    this.#macs.expire(nowMs);
-    const misses = exports.takeMisses();
+    const misses = this.#takeMisses();
     for (let i = 0; i < misses; i++) this.#handle(i);
+    if (misses > 0) this.#wakeRevalidators();
     const punts = exports.puntCount();
     for (let i = 0; i < punts; i++) exports.endPunt(i, this.#deliver(i));
     exports.flush();
-    this.#names.maintain(nowMs);
-    const creditedMs = this.#megaflows.maintain(this.#generation, this.#ruleset.tables.expiryMs, nowMs);
-    if (creditedMs !== undefined) this.#expire(creditedMs);
-    this.#reportRemovals();
-    const swept = exports.sweep(SWEEP_STEPS) + exports.sweepFragments();
-    const events = this.#connectionEvents.drain();
+    const rest = this.#isFirst ? this.#lookAfterConnections() : 0;
     exports.leave();
     exports.reclaim();
-    return misses + punts + swept + events + (this.#datapath.isHeldUp() ? 1 : 0);
+    return misses + punts + rest + (this.#datapath.isHeldUp() ? 1 : 0);
+  }
+
+  #takeMisses(): number {
+    const beganMs = performance.now();
+    const misses = this.#datapath.exports.takeMisses();
+    if (misses > 0) this.#datapath.noteStage(STAGE_PARSE, misses, performance.now() - beganMs);
+    return misses;
+  }
+
+  /** Flows may have to follow what was learned. */
+  #wakeRevalidators(): void {
+    const { generation } = this.#slow.macs;
+    if (generation === this.#learned) return;
+    this.#learned = generation;
+    this.#datapath.exports.ringRevalidators();
+  }
+
+  #lookAfterConnections(): number {
+    const { exports } = this.#datapath;
+    return exports.sweep(SWEEP_STEPS) + exports.sweepFragments() + this.#connectionEvents.drain();
   }
 
   /** When `round` has something to do though no packet missed. */
   dueMs(): number {
-    const forFlowsMs = this.#megaflows.dueMs(this.#generation, this.#ruleset.tables.expiryMs);
     const { exports } = this.#datapath;
-    return Math.min(forFlowsMs, exports.sweepDueMs(), exports.fragmentsDueMs());
+    return this.#isFirst
+      ? Math.min(exports.sweepDueMs(), exports.fragmentsDueMs())
+      : Number.POSITIVE_INFINITY;
   }
 
   /** Nothing more comes in: what waits for more waits in vain. */
   close(): void {
-    this.#datapath.exports.dropAllFragments();
-  }
-
-  /** Rules that were not used until `creditedMs` may have expired; their megaflows go at once. */
-  #expire(creditedMs: number): void {
-    const expired = this.#ruleset.tables.expire(creditedMs);
-    if (expired.length > 0) this.#megaflows.removeUsersOf(new Set(expired));
+    if (this.#isFirst) this.#datapath.exports.dropAllFragments();
   }
 
   /** Tells whoever watches of punt `i`; false when nobody does. */
   #deliver(i: number): boolean {
     if (!this.#monitors.areThere) return false;
     const frame = this.#datapath.punt(i);
-    const punt = this.#names.punt(frame.index);
+    const { names, replica } = this.#slow;
+    const punt = names.punt(frame.index);
     if (!punt) return false;
-    return this.#monitors.tell(puntEvent(punt, frame, this.#datapath.puntKey(i), this.#ports, this.#nowMs));
-  }
-
-  /** Tells whoever watches of flows that went. Their megaflows are gone as well, but for those evicted. */
-  #reportRemovals(): void {
-    for (const removal of this.#ruleset.tables.takeRemovals()) {
-      if (this.#monitors.areThere) this.#monitors.tell(removalEvent(removal, this.#ports, this.#nowMs));
-    }
+    return this.#monitors.tell(puntEvent(punt, frame, this.#datapath.puntKey(i), replica.ports, this.#nowMs));
   }
 
   #handle(miss: number): void {
     const { exports } = this.#datapath;
     const there = exports.flowOfMiss(miss) >>> 0;
     if (there !== NONE) return exports.actByFlow(miss, there);
-    // A copy: installing masks the key in place.
-    this.#key.set(this.#datapath.key(miss));
+    const key = this.#datapath.key(miss);
     const beganMs = performance.now();
-    const translation = this.#translate(this.#key, true);
+    const translated = this.#slow.translator.translate(key, this.#nowMs, true);
     const translatedMs = performance.now();
-    const { mask, program, rules } = translation;
-    const generation = this.#generation;
-    this.#addLearned(translation, this.#nowMs);
-    const number = this.#datapath.install(mask, this.#key, program);
-    this.#datapath.noteStage(STAGE_INSTALL, 1, performance.now() - translatedMs);
-    this.#datapath.noteStage(STAGE_TRANSLATE, 1, translatedMs - beganMs);
-    if (number !== NONE) {
-      this.#megaflows.add(number, this.#key, translation, generation, this.#nowMs);
-      exports.actByFlow(miss, number);
-    } else {
-      credit(rules, 1, this.#datapath.lengthInBatch(miss), this.#nowMs);
+    const told = this.#slow.translator.toldBy(translated, tcpFlagsOf(key), this.#nowMs);
+    if (told) this.#slow.tell(told);
+    const { mask, program, about } = translated;
+    const number =
+      about.effects.length > MOST_EFFECTS ? NONE : this.#datapath.install(mask, key, program, about);
+    const installedMs = performance.now();
+    if (number !== NONE) exports.actByFlow(miss, number);
+    else {
+      this.#credit(about.effects, this.#datapath.lengthInBatch(miss));
       this.#datapath.actByProgram(miss, program);
     }
+    this.#datapath.noteStage(STAGE_ACT, 1, performance.now() - installedMs);
+    this.#datapath.noteStage(STAGE_INSTALL, 1, installedMs - translatedMs);
+    this.#datapath.noteStage(STAGE_TRANSLATE, 1, translatedMs - beganMs);
   }
 
-  #translate(key: Uint8Array, learn: boolean): NamedTranslation {
-    const { named, context: naming } = this.#names.forTranslation();
-    const context: TranslationContext = {
-      tables: this.#ruleset.tables,
-      groups: this.#ruleset.groups,
-      meters: this.#meters,
-      macs: this.#macs,
-      ports: this.#ports,
-      nowMs: this.#nowMs,
-      learn,
-      tally: (group, bucket) => this.#tallies.numberOf(group, bucket),
-      ...naming,
-    };
-    return { ...translate(key, context), named };
-  }
-
-  /** Learns again what a megaflow's packets tell, and ends what they end. */
-  #hear(translation: Translation, { usedMs, tcpFlags }: Heard): void {
-    for (const sender of translation.senders) this.#macs.learn(sender, usedMs);
-    this.#addLearned(translation, usedMs);
-    if ((tcpFlags & ENDS_CONNECTION) !== 0) this.#shorten(translation.rules);
-  }
-
-  /** A connection has ended: rules with `fin_timeout` that its packets took have less time from now on. */
-  #shorten(rules: readonly Rule[]): void {
-    for (const rule of rules) {
-      for (const action of rule.actions) {
-        if (action.kind !== 'finTimeout') continue;
-        this.#ruleset.tables.shorten(rule, action.idleTimeoutS, action.hardTimeoutS);
-      }
-    }
-  }
-
-  #addLearned({ learned }: Translation, heardMs: number): void {
-    for (const { flow, action } of learned) this.#ruleset.tables.learn(flow, action.limit, heardMs);
-  }
-
-  /** Has the same tables in the end as a handler that was asked all this. No packet is handled meanwhile. */
-  replay(journal: readonly HandlerRequest[]): void {
-    for (const request of journal) {
-      if (request.command === 'ports') this.#setPorts(request.ports);
-      else this.ask(request);
+  /** Credits the rules that a packet took which no flow counts. */
+  #credit(effects: Uint32Array, bytes: number): void {
+    for (const effect of effects) {
+      if (effect >>> EFFECT_KIND !== EFFECT_RULE) return;
+      this.#datapath.exports.creditPackets(effect & EFFECT_NUMBER, 1, bytes, this.#nowMs);
     }
   }
 
@@ -236,8 +165,6 @@ export class Handler {
   ask(request: HandlerRequest): HandlerReply {
     this.#nowMs = Math.max(this.#nowMs, this.#datapath.nowMs);
     switch (request.command) {
-      case 'rules':
-        return this.#askRules(request);
       case 'watch':
         return this.#monitors.take(request.monitor);
       case 'unwatch':
@@ -260,26 +187,20 @@ export class Handler {
         return ZONE_CHANGES[request.setting][request.action](this.#datapath, request.text);
       case 'sequenceChecking':
         return this.#askSequenceChecking(request.on);
-      case 'ports':
-        this.#changePorts(request.ports);
-        return [];
-      case 'flows':
-        this.#megaflows.creditAll();
-        return this.#ruleset.tables
-          .dump()
-          .map((rule) => ({ text: printFlow(rule, this.#ports), packets: rule.packets, bytes: rule.bytes }));
-      case 'snapshot':
-        return this.#snapshot();
       case 'megaflows':
-        return this.#showMegaflows();
+        return megaflowSlice(this.#datapath, this.#slow.replica.ports, request.from, this.#nowMs);
+      case 'trace':
+        return this.#trace(request.question);
       case 'macs':
-        return [...this.#macs.entries()].map(({ vlan, mac, port, heardMs }) => ({
-          vlan,
-          mac: formatMac(mac),
-          port: this.#ports.get(port)?.name ?? String(port),
-          ageSeconds: Math.max(this.#nowMs - heardMs, 0) / 1000,
-        }));
+        return macSlice(this.#slow.macs, this.#slow.replica.ports, request.from, this.#nowMs);
     }
+  }
+
+  #trace(question: TraceQuestion): TraceReply {
+    this.#datapath.setClock(this.#nowMs);
+    const { translator, replica } = this.#slow;
+    const numbers = new Map([...replica.ports].map(([number, { name }]) => [name, number]));
+    return trace(question, translator.previewContext(this.#nowMs), numbers, this.#datapath);
   }
 
   #askSequenceChecking(on: boolean | undefined): string[] {
@@ -287,62 +208,7 @@ export class Handler {
     if (on !== undefined) exports.setSequenceChecking(on);
     return [`sequence checking is ${exports.checksSequence() ? 'on' : 'off'}`];
   }
-
-  /** Megaflows follow the rules before whoever changed them is told. */
-  #askRules(request: RuleRequest): string[] {
-    this.#megaflows.creditAll();
-    const facts = this.#facts();
-    const changes = changesOf(request, facts);
-    if (!changes) return look(request, facts);
-    const done = this.#ruleset.apply(changes, this.#nowMs);
-    this.#meters.sync(this.#ruleset.meters);
-    this.#tallies.sync(this.#ruleset.groups);
-    this.#megaflows.revalidateAll(this.#generation, this.#nowMs);
-    this.#reportRemovals();
-    return reportOf(done);
-  }
-
-  #facts(): Facts {
-    return {
-      ruleset: this.#ruleset,
-      tallies: this.#tallies,
-      meters: this.#meters,
-      names: this.#ports,
-      numbers: this.#numbers,
-      nowMs: this.#nowMs,
-    };
-  }
-
-  /** What a handler that has just started is to be asked, to have what this one has. */
-  #snapshot(): HandlerRequest[] {
-    const rules = this.#ruleset.snapshot(this.#nowMs, this.#ports);
-    const text = ['flow delete', 'group delete', 'meter delete', ...rules].join('\n');
-    return [
-      { command: 'ports', ports: [...this.#ports].map(([number, port]) => ({ ...port, number })) },
-      { command: 'rules', kind: 'flows', action: 'bundle', text },
-    ];
-  }
-
-  #showMegaflows(): HandlerReply {
-    this.#megaflows.creditAll();
-    return [...this.#megaflows.values()].map(({ number, translation, packets, bytes, usedMs }) => ({
-      number,
-      text: formatMegaflow(
-        this.#datapath.flowKey(number),
-        translation.mask,
-        translation.program,
-        this.#ports,
-      ),
-      packets,
-      bytes,
-      usedMs: this.#nowMs - usedMs,
-    }));
-  }
 }
 
-function formatMac(mac: number): string {
-  return mac
-    .toString(16)
-    .padStart(12, '0')
-    .replace(/..(?=.)/g, '$&:');
-}
+/** Network order, read as little-endian, as a flow's counters have them. */
+const tcpFlagsOf = (key: Uint8Array): number => key[Key.tcpFlags]! | (key[Key.tcpFlags + 1]! << 8);

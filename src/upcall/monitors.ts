@@ -75,3 +75,9 @@ export class Monitors {
     this.#queues.delete(id);
   }
 }
+
+/** What several have been told, in the order in which it happened. */
+export const together = (parts: readonly Watched[]): Watched => ({
+  events: parts.flatMap(({ events }) => events).sort((a, b) => a.atMs - b.atMs),
+  lost: parts.reduce((sum, { lost }) => sum + lost, 0),
+});

@@ -2,11 +2,10 @@
 import type {
   FlowRow,
   LimitRow,
-  MacRow,
-  MegaflowRow,
   RuleCommand,
   RuleKind,
   TimeoutRow,
+  TraceQuestion,
   Watched,
   ZoneAction,
   ZoneSetting,
@@ -14,6 +13,9 @@ import type {
 import type { RuleLimits } from '../table/tables.ts';
 import type { EventSlice } from './connection-events.ts';
 import type { ConnectionSlice, FlushSlice } from './connections.ts';
+import type { MacSlice } from './macs.ts';
+import type { MegaflowSlice } from './megaflows.ts';
+import type { TraceReply } from './trace.ts';
 
 /** A port as the tables know it. */
 export interface PortName {
@@ -25,13 +27,13 @@ export interface PortName {
   forMirrors?: boolean;
 }
 
-export interface HandlerOptions {
+/** What the slow path of a switch is. */
+export interface SlowOptions {
   ports: PortName[];
   /** A bundle, as in `parse-bundle.ts`; already found to be right. */
   flows: string;
   rules: RuleLimits;
-  /** Addresses that NORMAL may know. */
-  macs: number;
+  /** NORMAL forgets a station that was not heard for so long. */
   macAgeingMs: number;
 }
 
@@ -43,9 +45,19 @@ export interface RuleRequest {
   text: string;
 }
 
-/** `ports`: these are the ports now; answered when nothing that goes by the ones before is under way there. */
-export type HandlerRequest =
+/**
+ * What the owner of the tables is asked. `ports`: these are the ports now. `wait`: for a round that has seen to every
+ * flow; `purge`: in which every flow goes.
+ */
+export type OwnerRequest =
   | RuleRequest
+  | { command: 'ports'; ports: PortName[] }
+  | { command: 'flows' | 'wait' | 'purge' };
+
+export type OwnerReply = string[] | FlowRow[];
+
+/** What a handler is asked. */
+export type HandlerRequest =
   /** Asked again and again, by each monitor under a number of its own. */
   | { command: 'watch' | 'unwatch'; monitor: number }
   /** The same for what happens to connections; `unwatch` ends it as well. */
@@ -54,22 +66,24 @@ export type HandlerRequest =
   | { command: 'connections' | 'flush'; filter: readonly string[]; from: number }
   | { command: 'changeZones'; setting: ZoneSetting; action: ZoneAction; text: string }
   | { command: 'sequenceChecking'; on?: boolean | undefined }
-  | { command: 'ports'; ports: PortName[] }
-  | { command: 'flows' | 'megaflows' | 'macs' | 'expectations' | ZoneSetting }
-  /** What a handler that has just started must be asked to have the same tables. */
-  | { command: 'snapshot' };
+  | { command: 'megaflows' | 'macs'; from: number }
+  | { command: 'trace'; question: TraceQuestion }
+  | { command: 'expectations' | ZoneSetting };
+
+/** What the switch is asked that its slow path answers, whoever in it that is. */
+export type SlowRequest = OwnerRequest | HandlerRequest;
+export type SlowReply = OwnerReply | HandlerReply;
 
 export type HandlerReply =
   | string[]
-  | FlowRow[]
-  | MegaflowRow[]
-  | MacRow[]
+  | MegaflowSlice
+  | MacSlice
   | LimitRow[]
   | TimeoutRow[]
   /** Copies of expectations. */
   | Uint8Array
-  | HandlerRequest[]
   | Watched
+  | TraceReply
   | ConnectionSlice
   | FlushSlice
   | EventSlice;

@@ -11,7 +11,7 @@ const portState = ({ state, carrier, sinceSeconds }: Shown['ports']): string =>
   state === 'down' ? `down ${time(1000 * sinceSeconds)}` : carrier ? 'up' : 'no carrier';
 
 /** What tools read as Open vSwitch writes it has lines of its own. */
-type Tabular = Exclude<keyof Shown, 'expectations'>;
+type Tabular = Exclude<keyof Shown, 'expectations' | 'upcalls'>;
 
 const COLUMNS: { [What in Tabular]: Column<Shown[What]>[] } = {
   ports: [
@@ -26,6 +26,7 @@ const COLUMNS: { [What in Tabular]: Column<Shown[What]>[] } = {
     { head: 'errors', cell: (port) => count(port.rxErrors), right: true },
     { head: 'dropped', cell: (port) => count(port.rxDropped), right: true },
     { head: 'missed', cell: (port) => count(port.rxMissed), right: true },
+    { head: 'refused', cell: (port) => count(port.upcallsRefused), right: true },
     { head: 'tx packets', cell: (port) => count(port.txPackets), right: true },
     { head: 'tx bytes', cell: (port) => count(port.txBytes), right: true },
     { head: 'errors', cell: (port) => count(port.txErrors), right: true },

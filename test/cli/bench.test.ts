@@ -158,10 +158,63 @@ test('bench pauses has rows for what goes on, and connections that are due toget
   assert.ok(rows.every(({ value, unit, connections }) => unit === 'ms' && value > 0 && connections === 1000));
 });
 
+/** The rows that a bench prints with --json. */
+async function rowsOf(...bench: string[]): Promise<Record<string, string | number>[]> {
+  const { code, stdout } = await heddle('bench', ...bench, '--rounds', '1', '--json').outcome;
+  assert.equal(code, 0);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+test('bench replace tells what misses with and without another flow in the place of an evicted one', async () => {
+  const rows = await rowsOf('replace', '--flows', '1000', '--rate', '20000');
+  assert.deepEqual(
+    rows.map(({ name, unit, rate, flows, rounds }) => [name, unit, rate, flows, rounds]),
+    ['replace', 'without'].flatMap((what) => [
+      [`${what}Upcalls`, 'packets', 20000, 1000, 1],
+      [`${what}Ms`, 'ms', 20000, 1000, 1],
+      [`${what}InFlight`, 'packets', 20000, 1000, 1],
+    ]),
+  );
+  for (const { name, value } of rows) assert.ok(Number(value) > 0 || String(name).endsWith('InFlight'));
+});
+
+for (const handlers of [1, 2]) {
+  test(`bench upcalls with ${handlers} handlers tells how many flows are set up a second, and what takes the time`, async () => {
+    const rows = await rowsOf('upcalls', '--flows', '1000', '--handlers', String(handlers));
+    const parts = ['translate', 'install', 'parse', 'act', 'rest'];
+    assert.deepEqual(
+      rows.map(({ name, unit, flows, handlers }) => [name, unit, flows, handlers]),
+      [
+        ['upcalls', 'flows/s', 1000, handlers],
+        ...parts.map((part) => [`upcalls-${part}`, 'us/flow', 1000, handlers]),
+      ],
+    );
+    assert.ok(Number(rows[0]!.value) > 0);
+    const usOfAll = rows.slice(1).reduce((sum, { value }) => sum + Number(value), 0);
+    const usTaken = (handlers * 1e6) / Number(rows[0]!.value);
+    assert.ok(Math.abs(usOfAll - usTaken) < 0.01 * usTaken);
+  });
+}
+
+test('bench revalidation: a change loses no packet, and none follows the old rule after its acknowledgement', async () => {
+  const rows = await rowsOf('revalidation', '--flows', '2000', '--revalidators', '2', '--seconds', '0.01');
+  const values = new Map(rows.map(({ name, value }) => [name, Number(value)]));
+  for (const name of ['idle', 'used', 'changed', 'alone', 'beside', 'bytes-lives', 'bytes-flows']) {
+    assert.ok(values.get(`revalidation-${name}`)! > 0, name);
+  }
+  for (const name of ['lost', 'by-old-rule', 'stale']) assert.equal(values.get(`change-${name}`), 0, name);
+  assert.ok(values.get('change-acknowledged')! > 0);
+  assert.ok(values.get('change-packets')! > 2 * 1000);
+  assert.ok(rows.every(({ revalidators, rounds }) => revalidators === 2 && rounds === 1));
+});
+
 const WRONG: readonly [args: string[], message: RegExp][] = [
   [
     ['bench', 'fly'],
-    /^heddle: bench: found "fly", expected one of forward, classifier, memory, conntrack, connections, pauses$/m,
+    /^heddle: bench: found "fly", expected one of forward, classifier, memory, conntrack, connections, pauses, replace, upcalls, revalidation$/m,
   ],
   [['bench', 'forward', '--flows', '0'], /Expected a whole number from 1 to 4096/],
   [['bench', 'forward', '--size', '63'], /Expected a whole number from 64 to 1518/],
@@ -177,6 +230,9 @@ const WRONG: readonly [args: string[], message: RegExp][] = [
     /^heddle: --peer: found no file nowhere, expected the path of ovstest$/m,
   ],
   [['bench', 'connections', '--connections', '10'], /Expected a whole number from 1000 to 1000000/],
+  [['bench', 'replace', '--rate', '10'], /Expected a whole number from 1000 to 1000000/],
+  [['bench', 'upcalls', '--handlers', '0'], /Expected a whole number from 1 to 8/],
+  [['bench', 'revalidation', '--flows', '0'], /Expected a whole number from 1000 to 1000000/],
 ];
 
 for (const [args, message] of WRONG) {

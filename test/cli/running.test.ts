@@ -150,6 +150,22 @@ test('settings of connection tracking are sent as they are, and the switch says 
     assert.ok(outcomes.every(({ code }) => code === 0));
   }));
 
+test('what is said of the upkeep of flows is sent as it is', () =>
+  running(['only'], async () => {
+    const commands = [
+      ['set', 'flow-limit=10', 'max-idle=500'],
+      ['pause'],
+      ['resume'],
+      ['wait'],
+      ['purge'],
+      ['replace', 'off'],
+    ];
+    for (const args of commands) {
+      const { code, stdout } = await heddle('upcalls', ...args).outcome;
+      assert.deepEqual([code, stdout], [0, `upcalls ${args[0]} done\n`]);
+    }
+  }));
+
 test('events are shown as they happen, until there have been enough', () =>
   running(['only'], async () => {
     const { code, stdout } = await heddle('events', 'zone=0', '--count', '3').outcome;

@@ -262,7 +262,17 @@ test(
 
 /** Connections of an arena with salts of its own. */
 function salted(seed: number, connections = MOST): Connections {
-  const limits = { threads: 2, ports: 2, queues: 1, flows: 512, frames: 512, largeFrames: 0, connections };
+  const limits = {
+    threads: 2,
+    ports: 2,
+    queues: 1,
+    flows: 512,
+    rules: 1,
+    frames: 512,
+    largeFrames: 0,
+    macs: 16,
+    connections,
+  };
   return new Connections(new TestDatapath(createArena(loadTestModule(), limits, seed), 0));
 }
 

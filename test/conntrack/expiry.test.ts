@@ -158,7 +158,16 @@ test('what was let in under a limit that is gone is not counted off the one that
 
 for (const connections of [65_536, 1_000_000]) {
   test(`${connections} connections take up at most 256 bytes each, all included`, () => {
-    const limits = { threads: 3, ports: 2, queues: 1, flows: 1024, frames: 1024, largeFrames: 0 };
+    const limits = {
+      threads: 3,
+      ports: 2,
+      queues: 1,
+      flows: 1024,
+      rules: 1,
+      macs: 16,
+      frames: 1024,
+      largeFrames: 0,
+    };
     const module = loadTestModule();
     const without = createArena(module, { ...limits, connections: 0 }, 1);
     const withThem = createArena(module, { ...limits, connections }, 1);

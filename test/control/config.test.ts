@@ -34,7 +34,7 @@ test('what is not said is decided', () => {
     name: 'demo',
     ports: [{ name: 'a', number: 1, type: 'packet', interface: 'eth0', queues: 1, wait: false }],
     mirrors: {},
-    threads: { datapath: 1, handler: 1 },
+    threads: { datapath: 1, handler: 1, revalidator: 1 },
     limits: {
       rules: 1_000_000,
       tables: {},
@@ -53,6 +53,12 @@ test('what is not said is decided', () => {
         ipv4: { tracked: true, leastBytes: 1200 },
         ipv6: { tracked: true, leastBytes: 1280 },
       },
+    },
+    revalidation: {
+      flowLimit: 200_000,
+      maxIdleMs: 10_000,
+      maxRevalidatorMs: 500,
+      minPacketsPerSecond: 5,
     },
     flows: 'actions=NORMAL',
     macAgeingSeconds: 300,
@@ -259,7 +265,7 @@ const MISTAKES: readonly [why: string, text: string, message: RegExp | string][]
   [
     'an unknown thread',
     `${PORT}threads: { datapth: 1 }`,
-    /^demo.yaml:2:12: threads: found "datapth", expected one of datapath, handler \(did you mean datapath\?\)$/,
+    /^demo.yaml:2:12: threads: found "datapth", expected one of datapath, handler, revalidator \(did you mean datapath\?\)$/,
   ],
   [
     'a kernel port without a clock',

@@ -9,6 +9,9 @@ import type {
   Shown,
   Summary,
   SwitchControl,
+  Trace,
+  TraceQuestion,
+  UpcallAction,
   Watched,
   WatchedConnections,
   ZoneAction,
@@ -34,6 +37,8 @@ export const PORT: PortRow = {
   txBytes: 0,
   txErrors: 0,
   txDropped: 0,
+  upcalls: 0,
+  upcallsRefused: 0,
 };
 
 /** Established, and counted. */
@@ -127,9 +132,24 @@ export class FakeSwitch implements SwitchControl {
     return [`${setting} ${action} done`];
   }
 
+  async changeUpcalls(action: UpcallAction, text: string): Promise<string[]> {
+    this.asked.push(`upcalls ${action} ${text}`);
+    return [`upcalls ${action} done`];
+  }
+
   async sequenceChecking(on?: boolean): Promise<string[]> {
     this.asked.push(`sequence checking ${on}`);
     return [`sequence checking is ${on === false ? 'off' : 'on'}`];
+  }
+
+  async trace(question: TraceQuestion): Promise<Trace> {
+    this.asked.push(`trace ${JSON.stringify(question)}`);
+    return {
+      name: 'demo',
+      rounds: [],
+      connections: [],
+      verdict: { sent: [], controllers: 0, held: false, unfollowed: 0, dropped: 'flow' },
+    };
   }
 
   async addPort(name: string, text: string): Promise<void> {

@@ -76,6 +76,19 @@ test('threads: inline: ports come and go as well', async () => {
   assertAddsUp(control.summary());
 });
 
+test('a port counts what the handler got from it', async () => {
+  const control = await openSwitch(config('threads: inline'), { durationMs: 1e9 });
+  await control.addPort('late', LATE);
+  await untilReceived(control, 'late', 100);
+  await control.stop();
+  const { ports, upcalls } = control.summary();
+  assert.ok(ports.every((port) => port.upcalls > 0 && port.upcallsRefused === 0));
+  assert.equal(
+    ports.reduce((total, port) => total + port.upcalls, 0),
+    upcalls,
+  );
+});
+
 test('what cannot be added leaves everything as it was', async () => {
   const control = await openSwitch(config());
   try {

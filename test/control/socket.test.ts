@@ -59,6 +59,8 @@ test('each command is answered', () =>
     assert.deepEqual(await askSwitch(path, { command: 'ping' }), { name: 's', pid: process.pid });
     assert.deepEqual(await askSwitch(path, { command: 'show', what: 'ports' }), [PORT]);
     assert.equal((await askSwitch(path, { command: 'summary' })).packetsReceived, 3);
+    const question = { packet: { flow: 'in_port=web,arp' } };
+    assert.equal((await askSwitch(path, { command: 'trace', question })).verdict.dropped, 'flow');
     const flows = {
       command: 'rules',
       kind: 'flows',
@@ -66,7 +68,11 @@ test('each command is answered', () =>
       text: 'arp,actions=drop\nip,actions=NORMAL',
     } as const;
     assert.deepEqual(await askSwitch(path, flows), ['add done']);
-    assert.deepEqual(target.asked, ['show ports', `add ${flows.text}`]);
+    assert.deepEqual(target.asked, [
+      'show ports',
+      'trace {"packet":{"flow":"in_port=web,arp"}}',
+      `add ${flows.text}`,
+    ]);
   }));
 
 test('what the switch refuses is an error of the request, not of the connection', () =>
@@ -113,6 +119,20 @@ test('a request that is wrong is told what is expected', () =>
       await error('{"command":"timeouts","action":"set"}'),
       /text: found none, expected timeouts of zones/,
     );
+    for (const question of ['{}', '{"packet":{"frame":"00"}}', '{"packet":{"flow":"arp"},"whyNot":1}']) {
+      assert.match(
+        await error(`{"command":"trace","question":${question}}`),
+        /question: found no packet, expected a flow, or a frame and its port/,
+      );
+    }
+    assert.match(
+      await error('{"command":"upcalls","action":"stop"}'),
+      /action: found "stop", expected one of set, pause, resume, wait, purge, replace/,
+    );
+    assert.match(
+      await error('{"command":"upcalls","action":"set"}'),
+      /text: found none, expected what to set/,
+    );
     assert.match(
       await error('{"command":"sequenceChecking","on":1}'),
       /on: found 1, expected true, false or none/,
@@ -132,6 +152,9 @@ test('connections are asked for page by page, and settings are passed on', () =>
     assert.deepEqual(await askSwitch(path, { command: 'timeouts', action: 'del', text: 'zone=3' }), [
       'timeouts del done',
     ]);
+    assert.deepEqual(await askSwitch(path, { command: 'upcalls', action: 'set', text: 'max-idle=500' }), [
+      'upcalls set done',
+    ]);
     assert.deepEqual(await askSwitch(path, { command: 'sequenceChecking', on: false }), [
       'sequence checking is off',
     ]);
@@ -142,6 +165,7 @@ test('connections are asked for page by page, and settings are passed on', () =>
       'flush |tcp from 7',
       'limits set default=3',
       'timeouts del zone=3',
+      'upcalls set max-idle=500',
       'sequence checking false',
       'sequence checking undefined',
     ]);

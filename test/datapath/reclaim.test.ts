@@ -7,9 +7,17 @@ import test from 'node:test';
 import {
   ARENA_MAP,
   ArenaMap,
+  CREATED,
+  EVICTED,
+  EVICTING,
+  FLOW_COUNTERS_STRIDE,
   FLOW_STRIDE,
   Flow,
+  FlowCounters,
   KEY_SIZE,
+  LIFE_STRIDE,
+  Life,
+  Lives,
   MAX_LENGTH,
   NONE,
   OP_DROP,
@@ -22,6 +30,8 @@ import {
   POOL_STRIDE,
   Pool,
   regionAddress,
+  STATE_NAMES,
+  VISIBLE,
 } from '../../src/datapath.ts';
 import { releaseLocks } from '../../src/thread/reclaim.ts';
 import type { TestDatapath } from '../support/module.ts';
@@ -154,10 +164,92 @@ test('flows of a dead handler stay until the next one removes them; half-made an
   rig.receive(1, [PACKET]);
   assert.equal(rig.observer.flow(kept).packets, 1, 'it still takes packets');
 
-  handler.exports.removeAll();
+  handler.exports.remove(kept);
   rig.reclaim();
   rig.checkNoFlows();
   assert.notEqual(handler.install(mask(1), ANY, long), NONE, 'and there is room again');
+});
+
+const RULE_0 = { version: 0, learned: 0, flags: 0, effects: Uint32Array.of(0) };
+
+/** A word of a flow's life, as an index of `u32`. */
+const lifeWord = (rig: Rig, number: number, field: number): number =>
+  (regionAddress(rig.arena, 'lives') + number * LIFE_STRIDE + field) >> 2;
+
+/** A thread beside the handler that has to do with flows. */
+const REVALIDATOR = 1;
+
+/** Tidies up after the revalidator alone: of the others none has anything in hand. */
+function buryRevalidator(rig: Rig): number {
+  const { exports } = rig.threads[REVALIDATOR]!;
+  exports.releaseLocks();
+  const flows = exports.reclaimFlows();
+  exports.reset();
+  return flows;
+}
+
+test('flows that a dead thread had retired are credited and free, those of others are left to them', () => {
+  const rig = switchRig();
+  const { handler, observer } = rig;
+  const mask = (byte: number) => new Uint8Array(KEY_SIZE).fill(byte, 32, 36);
+  const install = (n: number) => handler.install(mask(n), ANY, Uint32Array.of(OP_DROP, 0, OP_END), RULE_0);
+  const [first, second] = [install(0), install(1)];
+  rig.threads[REVALIDATOR]!.exports.remove(first);
+  handler.exports.remove(second);
+  for (const number of [first, second]) count(rig, number, 5); // by a batch that had them in hand
+  assert.equal(buryRevalidator(rig), 1);
+  assert.equal(observer.rule(0).packets, 5);
+  assert.equal(rig.free(POOL_FLOWS), rig.arena.limits.flows - 1);
+  rig.reclaim();
+  assert.equal(observer.rule(0).packets, 10);
+  rig.checkNoFlows();
+});
+
+function count(rig: Rig, number: number, packets: number): void {
+  const at = regionAddress(rig.arena, 'flowCounters') + number * FLOW_COUNTERS_STRIDE;
+  rig.datapath.u64[(at + FlowCounters.packets) >> 3]! += BigInt(packets);
+}
+
+for (const [state, hidden, after] of [
+  [CREATED, false, VISIBLE],
+  [EVICTING, false, EVICTED],
+  [EVICTING, true, EVICTED],
+] as const) {
+  test(`a linked flow that a dead thread left ${STATE_NAMES[state]} and ${hidden ? 'hidden' : 'live'} is ${STATE_NAMES[after]}`, () => {
+    const rig = switchRig();
+    const { handler, observer } = rig;
+    const lives = new Lives(rig.arena);
+    const number = handler.install(ANY, ANY, Uint32Array.of(OP_DROP, 0, OP_END), RULE_0);
+    count(rig, number, 3);
+    handler.u32[lifeWord(rig, number, Life.lock)] = REVALIDATOR + 1;
+    handler.u32[lifeWord(rig, number, Life.state)] = state;
+    const generation = (regionAddress(rig.arena, 'flows') + number * FLOW_STRIDE + Flow.generation) >> 2;
+    if (hidden) handler.u32[generation]!++;
+    assert.equal(buryRevalidator(rig), 0);
+    assert.equal(lives.of(number).state, after);
+    assert.equal(handler.u32[lifeWord(rig, number, Life.lock)], 0);
+    assert.equal(observer.liveFlows(), after === VISIBLE ? 1 : 0);
+    assert.equal(handler.u32[generation]! & 1, after === VISIBLE ? 1 : 0);
+    assert.ok(handler.exports.remove(number));
+    rig.reclaim();
+    assert.equal(observer.rule(0).packets, 3);
+    rig.checkNoFlows();
+  });
+}
+
+test('the effects of a flow that stays keep their blocks when a thread dies', () => {
+  const rig = switchRig();
+  const effects = Uint32Array.from({ length: 100 }, () => 0);
+  const number = rig.handler.install(ANY, ANY, Uint32Array.of(OP_DROP, 0, OP_END), { ...RULE_0, effects });
+  const free = rig.free(POOL_BLOCKS);
+  rig.handler.exports.take(REVALIDATOR, POOL_BLOCKS);
+  buryRevalidator(rig);
+  assert.equal(rig.free(POOL_BLOCKS), free);
+  count(rig, number, 1);
+  rig.handler.exports.remove(number);
+  assert.equal(rig.observer.rule(0).packets, 100);
+  rig.reclaim();
+  rig.checkNoFlows();
 });
 
 /** Something a thread does, or half does. */

@@ -49,8 +49,8 @@ function chosen(packets: readonly Uint8Array[], program: readonly number[]): num
   rig.open(1);
   assert.notEqual(rig.handler.install(ANY, ANY, Uint32Array.from(program)), NONE);
   const choices: number[] = [];
-  for (let at = 0; at < packets.length; at += RING_SLOTS) {
-    rig.receive(1, packets.slice(at, at + RING_SLOTS));
+  for (let at = 0; at < packets.length; at += RING_SLOTS / 2) {
+    rig.receive(1, packets.slice(at, at + RING_SLOTS / 2));
     choices.push(...rig.takePunts().map(({ index }) => index));
   }
   rig.checkFates();

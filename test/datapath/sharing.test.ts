@@ -165,7 +165,7 @@ const passToken: Job = (datapath) => {
   };
   if (thread === 0) send(0);
   for (let round = 0; round < ROUNDS; round++) {
-    while (!exports.available(from)) datapath.wait(60_000);
+    while (!exports.available(from)) datapath.wait({ dueMs: () => Number.POSITIVE_INFINITY }, 60_000);
     const value = exports.get(from);
     assert.equal(value, 3 * round + ((thread + 2) % 3));
     if (thread !== 0 || round < ROUNDS - 1) send(value + 1);

@@ -13,6 +13,8 @@ export interface Books {
   copiesUnderWay: number;
   frames: FramesUse;
   largeFrames: FramesUse;
+  /** Of flows, from one state to another. */
+  refusedMoves: number;
   /** Rings between threads with something in them. */
   busyRings: number;
 }
@@ -41,7 +43,7 @@ export async function booksOf(heddle: TestSwitch): Promise<Books> {
     return { used: used!, mostUsed: mostUsed ?? 0, all: records };
   };
   const dropped = under('dropped.');
-  const { received, forwarded, copied, copiesForwarded } = counters as Record<string, number>;
+  const { received, forwarded, copied, copiesForwarded, refusedMoves } = counters as Record<string, number>;
   return {
     received: received!,
     forwarded: forwarded!,
@@ -51,6 +53,7 @@ export async function booksOf(heddle: TestSwitch): Promise<Books> {
     copiesUnderWay: copied! - copiesForwarded! - sum(under('copiesDropped.')),
     frames: use('frames'),
     largeFrames: use('largeFrames'),
+    refusedMoves: refusedMoves!,
     busyRings: use('rings').used,
   };
 }
@@ -72,6 +75,7 @@ export async function unbalanced(heddle: TestSwitch): Promise<{ books: Books; wr
       'frames not given back': books.frames.used,
       'large frames not given back': books.largeFrames.used,
       'rings not empty': books.busyRings,
+      'moves of flows refused': books.refusedMoves,
     };
     const wrong = Object.entries(left).flatMap(([what, n]) => (n === 0 ? [] : [`${n} ${what}`]));
     if (wrong.length === 0 || Date.now() > endMs) return { books, wrong };

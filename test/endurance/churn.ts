@@ -4,6 +4,7 @@ import { setTimeout as later } from 'node:timers/promises';
 import { toItsEnd } from '../support/ending.ts';
 import { chance, Random } from '../support/seeded.ts';
 import { otherDeaths, unbalanced } from './books.ts';
+import { miscounted } from './counts.ts';
 import { type Actor, portsActor, tablesActor, troubleActor } from './operations.ts';
 import { STEADY, type Stage, withStage } from './stage.ts';
 import { type Resident, Watch } from './watch.ts';
@@ -42,6 +43,8 @@ const ACTORS = [
   { make: tablesActor, pauseMs: 300 },
   { make: troubleActor, pauseMs: 1500 },
 ];
+/** So much of the time, again, rules are seen to count. */
+const COUNTED = 5;
 /** At the end it is stopped under load. */
 const LAST_MS = 1000;
 
@@ -90,10 +93,12 @@ async function run(stage: Stage, { seconds, seed, say, signal }: ChurnOptions): 
     await watch.stop();
   }
   signal.throwIfAborted();
-  await loads.stop();
   if (violations.length > 0) say(heddle.log());
   const { books, wrong } = await unbalanced(heddle);
-  violations.push(...wrong, ...otherDeaths(heddle), ...loads.faults.slice(0, 10));
+  violations.push(...wrong, ...otherDeaths(heddle));
+  violations.push(...(await miscounted(stage, new Random(seed + ACTORS.length), seconds / COUNTED)));
+  await loads.stop();
+  violations.push(...loads.faults.slice(0, 10));
   const restarts = (await heddle.show('threads')).reduce((sum, thread) => sum + thread.restarts, 0);
 
   for (const { name, options } of STEADY) {

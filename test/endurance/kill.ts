@@ -1,6 +1,7 @@
 /**
  * The kill drill: a thread of each kind dies under load, again and again. Measured is how long its ports stand
- * still, for the handler how long misses wait; the other thread's ports must go on, and nothing may be lost.
+ * still; for a handler how long its misses wait, for the first revalidator how long no flow of its share is seen to.
+ * The other thread's ports must go on, and nothing may be lost.
  */
 import { setTimeout as later } from 'node:timers/promises';
 import { table } from '../../src/view/table.ts';
@@ -10,6 +11,7 @@ import { withLab } from '../support/lab.ts';
 import { type TestConfig, type TestSwitch, withSwitch } from '../support/switch.ts';
 import { otherDeaths, unbalanced } from './books.ts';
 import { Loads } from './loads.ts';
+import { THREADS } from './stage.ts';
 
 export interface DrillOptions {
   /** How often each thread is killed. */
@@ -41,12 +43,15 @@ const PROBE_MS = 10;
 const LOADED_MS = 1000;
 /** Longer than this is never. */
 const NEVER_MS = 10_000;
-const HANDLER = 'handler';
+/** The first of each kind of the slow path, which leads the others, or does what only one does. */
+const SLOW_THREADS: Readonly<Record<string, number>> = { handler: 3, revalidator: 5 };
+/** Flows go so soon: there is always something to see to. */
+const IDLE_MS = 300;
 
 /** Rejects when it is interrupted, or when something cannot even begin; what must not be is in the report. */
 export async function drill({ times, root, mostMs, say, signal }: DrillOptions): Promise<Drilled> {
   const drilled: Drilled = { kinds: [], violations: [] };
-  for (const kind of ['traffic', HANDLER, ...(root ? ['packet', 'afxdp'] : [])]) {
+  for (const kind of ['traffic', ...Object.keys(SLOW_THREADS), ...(root ? ['packet', 'afxdp'] : [])]) {
     say(kind);
     const violations: string[] = [];
     const found = await toItsEnd((ending) =>
@@ -84,13 +89,14 @@ async function withKind<T>(
     // Every connection is a miss.
     const flows =
       'priority=1,udp,tp_src=1,actions=drop\npriority=1,tcp,tp_src=1,actions=drop\npriority=0,actions=NORMAL';
-    return withSwitch(ending, { ports, threads: { datapath: 2 }, flows }, (heddle) => {
+    const config = { ports, threads: THREADS, flows, revalidation: { maxIdleMs: IDLE_MS } };
+    return withSwitch(ending, config, (heddle) => {
       const loads = new Loads(ending);
       load?.(loads);
       return work(heddle, loads);
     });
   };
-  if (kind === 'traffic' || kind === HANDLER) return run(simulated);
+  if (kind === 'traffic' || kind in SLOW_THREADS) return run(simulated);
   return withLab(
     ending,
     numbered(2, () => ({ offload: kind === 'packet' })),
@@ -116,7 +122,7 @@ async function killAgainAndAgain(
   times: number,
   signal: AbortSignal,
 ): Promise<KindDrilled> {
-  const thread = kind === HANDLER ? 3 : 1;
+  const thread = SLOW_THREADS[kind] ?? 1;
   const found: KindDrilled = { kind, pausedMs: [], othersSent: Number.POSITIVE_INFINITY };
   for (let time = 0; time < times; time++) {
     signal.throwIfAborted();
@@ -136,7 +142,7 @@ async function killAgainAndAgain(
 
 interface Sight {
   restarts: number;
-  /** What the thread has done: packets sent through its ports, or misses handled. */
+  /** What the thread has done: packets sent through its ports, misses handled, or flows seen to. */
   done: number;
   /** Packets sent through ports of other threads. */
   othersSent: number;
@@ -149,8 +155,10 @@ async function look(heddle: TestSwitch, thread: number): Promise<Sight> {
     ports
       .filter((port) => port.threads.includes(thread) === own)
       .reduce((sum, { txPackets }) => sum + txPackets, 0);
-  const { restarts, role, packets } = threads[thread - 1]!;
-  return { restarts, done: role === 'handler' ? packets : sent(true), othersSent: sent(false) };
+  const { restarts, role, packets, stages } = threads[thread - 1]!;
+  const dumped = stages.find(({ stage }) => stage === 'dump')?.packets ?? 0;
+  const done = { datapath: sent(true), handler: packets, revalidator: dumped }[role];
+  return { restarts, done, othersSent: sent(false) };
 }
 
 /** Looks every few milliseconds until `condition` holds. */
@@ -176,7 +184,7 @@ export function drillTable({ kinds }: Drilled): string[] {
     [
       {
         head: 'THREAD WITH',
-        cell: ({ kind }: KindDrilled) => (kind === HANDLER ? 'the handler' : `${kind} ports`),
+        cell: ({ kind }: KindDrilled) => (kind in SLOW_THREADS ? `the first ${kind}` : `${kind} ports`),
       },
       column('TIMES', ({ pausedMs }) => String(pausedMs.length)),
       column('MEDIAN MS', (row) => String(sorted(row)[row.pausedMs.length >> 1])),

@@ -8,15 +8,15 @@ import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
 import type { RuleCommand } from '../../src/model.ts';
 import { chance, pick, type Random } from '../support/seeded.ts';
-import type { PortSpec, Stage } from './stage.ts';
+import { type PortSpec, type Stage, THREADS } from './stage.ts';
 
 /** Does one thing, and returns what it was. */
 export type Actor = () => Promise<string>;
 
 const UP_MS = 10_000;
 const MOST_FLOWS = 50;
-/** A datapath thread, or the handler. */
-const THREADS = 3;
+/** What each thread is, in their order. */
+const ROLES = Object.entries(THREADS).flatMap(([role, count]) => Array<string>(count).fill(role));
 
 export function portsActor({ heddle, transient }: Stage, random: Random): Actor {
   const absent: PortSpec[] = [];
@@ -90,9 +90,9 @@ export function tablesActor({ heddle, folder }: Stage, random: Random): Actor {
 export function troubleActor({ heddle, cables }: Stage, random: Random): Actor {
   return async () => {
     if (cables.length === 0 || chance(random, 0.6)) {
-      const thread = 1 + random.below(THREADS);
-      await heddle.ask({ command: 'kill', thread });
-      return thread === THREADS ? 'kill handler' : 'kill datapath thread';
+      const thread = random.below(ROLES.length);
+      await heddle.ask({ command: 'kill', thread: thread + 1 });
+      return `kill ${ROLES[thread]} thread`;
     }
     const { port, cut, mend } = pick(random, cables);
     await cut();

@@ -1,5 +1,5 @@
 /**
- * Where a switch is put to the test: two threads, two traffic ports that always talk to each other, and ports that
+ * Where a switch is put to the test: two threads of each kind, two traffic ports that always talk to each other, and ports that
  * come and go. As root also hosts, each cabled to a port, and a tap device, all under a bounded load:
  *
  *     t1 ⇄ t2    simulated hosts, always there          x1, x2     simulated hosts, which talk to t1
@@ -45,6 +45,10 @@ export interface Stage {
   prefix: string | undefined;
 }
 
+/** So many there are of each kind. */
+export const THREADS = { datapath: 2, handler: 2, revalidator: 2 };
+/** Flows of the datapath go so soon: they come and go all the time. */
+const IDLE_MS = 300;
 const QUIET = { stdio: 'ignore' } as const;
 
 /** Always there. The first only answers, and so can be there before the other. */
@@ -85,7 +89,8 @@ async function withPorts<T>(
   const ports = [...STEADY, sink, ...transient, ...lasting];
   const config = {
     ports: Object.fromEntries(ports.map(({ name, options }) => [name, options])),
-    threads: { datapath: 2 },
+    threads: THREADS,
+    revalidation: { maxIdleMs: IDLE_MS },
   };
   return withSwitch(ending, config, async (heddle) => {
     const loads = new Loads(ending);

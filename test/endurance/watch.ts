@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { TestSwitch } from '../support/switch.ts';
 import { type Books, booksOf } from './books.ts';
+import { THREADS } from './stage.ts';
 
 const LOOK_MS = 1000;
 /** Counters are read one after the other while threads go on: only what is wrong so many times on end is wrong. */
@@ -12,6 +13,7 @@ const TORN = 4096;
 const STILL = 10;
 /** Memory is flat when the median of the last third is at most so much over that of the middle third. */
 const MOST_GROWTH = 1.05;
+const ALL_THREADS = Object.values(THREADS).reduce((a, b) => a + b);
 /** Before so many looks, memory is still being touched for the first time. */
 const LEAST_LOOKS = 120;
 
@@ -72,7 +74,7 @@ export class Watch {
     this.#expect('packets went that never came', books.underWay >= -TORN, books.underWay);
     this.#expect('copies went that were never made', books.copiesUnderWay >= -TORN, books.copiesUnderWay);
     this.#expect('more is under way than there is room for', books.underWay <= room, books.underWay);
-    this.#expect('a thread is missing', threads.length === 3, threads.length);
+    this.#expect('a thread is missing', threads.length === ALL_THREADS, threads.length);
     this.#expect(
       'a port counts backwards',
       ports.every(({ rxPackets, txPackets }) => rxPackets >= 0 && txPackets >= 0),

@@ -51,7 +51,7 @@ test('a schedule that failed once fails the same way on another day', async () =
 test('memory that a scenario changes and does not declare is named', async () => {
   const stage = await Stage.open('epoch', {
     file: 'datapath/explore/epoch.ts',
-    find: 'changes(ARENA_MAP, 256);',
+    find: 'changes(ARENA_MAP, offsetof<ArenaMap>());',
     replace: '',
   });
   const run = (): Explored => explore(stage, { preemptions: 0, most: 10, schedules: 0, seed: 1 });

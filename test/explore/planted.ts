@@ -124,6 +124,31 @@ import { acquire as acquireReally, release as releaseReally`,
     within: { all: 500, drawn: 2000 },
   },
   {
+    name: 'taken-counted-before-it-is-out',
+    scenario: 'share',
+    edit: {
+      file: 'datapath/share.ts',
+      find: `  const number = receiveFrame(ringBetween(from, self.number));
+  addOne(takenAt(from, self.number, frameAt(number).port));`,
+      replace: `  const source = ringBetween(from, self.number);
+  addOne(takenAt(from, self.number, frameAt(peek(source, 0)).port));
+  const number = receiveFrame(source);`,
+    },
+    within: { all: 500, drawn: 2000 },
+  },
+  {
+    name: 'passed-counted-after-it-is-in',
+    scenario: 'share',
+    edit: {
+      file: 'datapath/share.ts',
+      find: `  addOne(passedAt(self.number, handler, port));
+  passFrame(number, handler);`,
+      replace: `  passFrame(number, handler);
+  addOne(passedAt(self.number, handler, port));`,
+    },
+    within: { all: 500, drawn: 2000 },
+  },
+  {
     name: 'event-published-before-it-is-written',
     scenario: 'events',
     edit: {
@@ -233,5 +258,129 @@ import { acquire as acquireReally, release as releaseReally`,
       replace: 'if (currentEpoch() - retired.previous < 1) return false;',
     },
     within: { all: 5000, drawn: 40_000 },
+  },
+  {
+    name: 'station-looked-for-before-the-lock',
+    scenario: 'stations',
+    edit: {
+      file: 'datapath/bridge/learn.ts',
+      find: `  lockStations();
+  const at = findStation(key);
+  if (at == 0) addStation`,
+      replace: `  const at = findStation(key);
+  lockStations();
+  if (at == 0) addStation`,
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'move-that-changes-no-generation',
+    scenario: 'stations',
+    edit: {
+      file: 'datapath/bridge/stations.ts',
+      find: '  if (station.port != port) changeGeneration();\n',
+      replace: '',
+    },
+    within: { all: 5000, drawn: 20_000 },
+  },
+  {
+    name: 'in-the-order-before-it-is-in-its-chain',
+    scenario: 'station-death',
+    edit: {
+      file: 'datapath/bridge/stations.ts',
+      find: '  chain(at);\n  append(at);',
+      replace: '  append(at);\n  chain(at);',
+    },
+    within: { all: 500, drawn: 5000 },
+  },
+  {
+    name: 'named-by-two',
+    scenario: 'names',
+    edit: {
+      file: 'datapath/memory/names.ts',
+      find: `  acquire(map.nameTable, self.number);
+  let place = find(kind, hash, at, length);`,
+      replace: `  let place = find(kind, hash, at, length);
+  acquire(map.nameTable, self.number);`,
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'as-old-as-before-it-was-kept',
+    scenario: 'names',
+    edit: {
+      file: 'datapath/memory/names.ts',
+      find: 'if (atomic.cmpxchg<u64>(at, hold, holdNow(<u32>hold - 1)) == hold) return;',
+      replace: 'if (atomic.cmpxchg<u64>(at, hold, hold - 1) == hold) return;',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'forgotten-as-it-is-kept',
+    scenario: 'names',
+    edit: {
+      file: 'datapath/memory/names.ts',
+      find: '  if (atomic.cmpxchg<u64>(at, hold, FREE) == hold) forget(kind, number);',
+      replace: '  atomic.store<u64>(at, FREE);\n  forget(kind, number);',
+    },
+    within: { all: 40_000, drawn: 20_000 },
+  },
+  {
+    name: 'flow-retired-by-sweep-and-handler',
+    scenario: 'life-sweep',
+    edit: {
+      file: 'datapath/flow/sweep.ts',
+      find: `  if (state == EVICTED) deleteEvicted(number, PLACE_SWEEP);
+  else if`,
+      replace: `  if (state == EVICTED) {
+    release(changetype<usize>(life));
+    deleteEvicted(number, PLACE_SWEEP);
+    return;
+  }
+  if`,
+    },
+    within: { all: 2000, drawn: 1000 },
+  },
+  {
+    name: 'flow-credited-twice-at-its-end',
+    scenario: 'life-count',
+    edit: {
+      file: 'datapath/flow/credit.ts',
+      find: '  life.packets = packets;\n',
+      replace: '  if (life.removal != 0) life.packets = packets;\n',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'flow-given-back-before-its-last-packets',
+    scenario: 'life-count',
+    edit: {
+      file: 'datapath/flow/retire.ts',
+      find: '  credit(number);\n',
+      replace: '',
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'state-moved-back',
+    scenario: 'life-same-share',
+    edit: {
+      file: 'datapath/flow/dump.ts',
+      find: '  const life = lifeAt(number);\n  if (!tryLock(life)) {',
+      replace: `  const life = lifeAt(number);
+  if (stateOf(life) == VISIBLE) move(life, OPERATIONAL, PLACE_DUMP);
+  if (!tryLock(life)) {`,
+    },
+    within: { all: 5000, drawn: 3000 },
+  },
+  {
+    name: 'superseded-and-not-looked-for-again',
+    scenario: 'life-change',
+    edit: {
+      file: 'datapath/flow/classifier.ts',
+      find: 'if (now == flow) return null;',
+      replace: 'return null;',
+    },
+    within: { all: 5000, drawn: 3000 },
   },
 ];

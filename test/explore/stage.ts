@@ -82,11 +82,13 @@ export class Stage {
     const least = 256 * MOST_THREADS;
     const limits = {
       threads: MOST_THREADS,
-      ports: 1,
+      ports: 2,
       queues: 1,
       flows: least,
+      rules: 4,
       frames: least,
       largeFrames: 0,
+      macs: 4,
       connections: 16,
     };
     this.#arena = createArena(module, limits, 1);

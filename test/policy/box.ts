@@ -3,11 +3,11 @@
  * connection is in, and ct() only does to it what the translation of a new connection would.
  */
 import { parseConfig } from '../../src/control/config.ts';
-import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/tables.ts';
 import { translate } from '../../src/table/translate.ts';
+import { NaiveMacs } from '../support/naive-macs.ts';
 import { contextOf } from '../table/context.ts';
 import { keyOf } from '../table/packets.ts';
 
@@ -41,7 +41,7 @@ export class Box {
     const key = keyOf(named);
     const context = contextOf({
       tables: this.#tables,
-      macs: new MacTable(16, 300_000),
+      macs: new NaiveMacs(16, 300_000),
       ports: this.#names,
       learn: true,
     });

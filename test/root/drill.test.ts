@@ -8,6 +8,8 @@ import { withSwitch } from '../support/switch.ts';
 const skip = rootTools('ip', 'ethtool', 'ping');
 const timeout = 120_000;
 const TIMES = 3;
+/** Two for packets, a handler, a revalidator. */
+const THREADS = 4;
 
 /** Pings until there is an answer. */
 async function untilPinged(host: LabHost, address: string): Promise<void> {
@@ -37,9 +39,9 @@ for (const types of [
           await pings(hosts[0], '10.1.1.2');
           const restarts = async () =>
             (await heddle.show('threads')).reduce((sum, thread) => sum + thread.restarts, 0);
-          for (let i = 0; i < 3 * TIMES; i++) {
+          for (let i = 0; i < TIMES * THREADS; i++) {
             const flood = floods(hosts[0], 'udp', '10.1.1.2', 0.5);
-            await heddle.heddle('thread', 'kill', String(1 + (i % 3)));
+            await heddle.heddle('thread', 'kill', String(1 + (i % THREADS)));
             while ((await restarts()) <= i) await later(10);
             await flood;
             await untilPinged(hosts[0], '10.1.1.2');

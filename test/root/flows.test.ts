@@ -127,7 +127,7 @@ test('show tells the same to people and to programs', { skip, timeout }, async (
       const threads = await heddle.show('threads');
       assert.deepEqual(
         threads.map(({ role, ports }) => [role, ...ports]),
-        [['datapath', 'h1'], ['datapath', 'h2'], ['handler']],
+        [['datapath', 'h1'], ['datapath', 'h2'], ['handler'], ['revalidator']],
       );
       const macs = await heddle.show('macs');
       assert.deepEqual(macs.map(({ vlan, mac, port }) => `${vlan} ${mac} ${port}`).sort(), [

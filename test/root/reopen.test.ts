@@ -39,8 +39,10 @@ for (const type of ['packet', 'afxdp']) {
           ports: 2,
           queues: 2,
           flows: 1024,
+          rules: 0,
           frames: 8192,
           largeFrames: 512,
+          macs: 16,
           connections: 0,
         };
         const arena = createArena(loadModule(), limits, 1);

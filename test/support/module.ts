@@ -13,7 +13,6 @@ interface StructureExports {
   put(ring: number, value: number): number;
   available(ring: number): number;
   get(ring: number): number;
-  currentEpoch(): number;
   enter(): void;
   advance(): void;
   findInMap(map: number, hash: number): number;
@@ -37,6 +36,16 @@ interface StructureExports {
   sumOf(tallies: number, perThread: number, threads: number, which: number): bigint;
   ringDoorbell(thread: number): void;
 
+  auditStations(): number;
+  retainName(kind: number, number: number): boolean;
+  releaseName(kind: number, number: number): void;
+  forgetKeepers(): void;
+
+  // Handlers
+  passToHandler(frame: number, key: number): number;
+  takePassed(from: number): number;
+  shareOf(from: number, handler: number, port: number): number;
+
   // Connections
   timeoutOf(zone: number, which: number): number;
   connectionAt(number: number): number;
@@ -44,6 +53,8 @@ interface StructureExports {
 
   // Flows
   hashKey(key: number): number;
+  chooseHandler(key: number): number;
+  moveLife(life: number, to: number, place: number): number;
   classify(key: number): number;
   cached(key: number, hash: number): number;
   remember(hash: number, flow: number): void;

@@ -1,6 +1,6 @@
 /**
- * A small datapath to try things on: an arena, and in this one JavaScript thread all of its threads. The
- * last is the handler.
+ * A small datapath to try things on: an arena, and in this one JavaScript thread all of its threads.
+ * Unless something else is said, the last is the handler.
  */
 import assert from 'node:assert/strict';
 import {
@@ -27,6 +27,7 @@ import {
   PortTable,
   type Punt,
   regionAddress,
+  rolesOf,
   THREAD_STRIDE,
   Thread,
   type Totals,
@@ -37,10 +38,14 @@ import { loadTestModule, TestDatapath } from './module.ts';
 const module = loadTestModule();
 
 export interface RigOptions {
-  /** Datapath threads and the handler. */
+  /** Datapath threads, handlers and revalidators. */
   threads?: number;
+  handlers?: number;
+  revalidators?: number;
   ports?: number;
   flows?: number;
+  rules?: number;
+  macs?: number;
   frames?: number;
   largeFrames?: number;
   connections?: number;
@@ -55,7 +60,15 @@ export class Rig {
 
   constructor(options: RigOptions = {}) {
     const { threads = 2, ports = 8 } = options;
-    const limits = { flows: 1024, frames: 1024, largeFrames: 16, connections: 0, ...options };
+    const limits = {
+      flows: 1024,
+      rules: 4096,
+      macs: 16,
+      frames: 1024,
+      largeFrames: 16,
+      connections: 0,
+      ...options,
+    };
     this.arena = createArena(module, { ...limits, threads, ports, queues: ports }, 1);
     this.threads = Array.from({ length: threads }, (_, thread) => new TestDatapath(this.arena, thread));
     this.ports = new PortTable(this.arena);
@@ -67,8 +80,14 @@ export class Rig {
     return this.threads[0]!;
   }
 
+  /** The first handler. */
   get handler(): TestDatapath {
-    return this.threads.at(-1)!;
+    return this.handlers[0]!;
+  }
+
+  get handlers(): readonly TestDatapath[] {
+    const { datapaths, handlers } = rolesOf(this.arena.limits);
+    return this.threads.slice(datapaths, datapaths + handlers);
   }
 
   /** Opens ports that belong to the first thread. */
@@ -156,14 +175,15 @@ export class Rig {
     return sent;
   }
 
-  /** Drops the misses that wait for the handler, and the punts that nobody takes; returns how many misses. */
+  /** Drops the misses that wait for the handlers, and the punts that nobody takes; returns how many misses. */
   dropMisses(reason: number): number {
-    const { handler } = this;
-    const { exports } = handler;
     let dropped = 0;
-    for (let n = exports.takeMisses(); n + exports.puntCount() > 0; n = exports.takeMisses()) {
-      for (let i = 0; i < n; i++) handler.actByProgram(i, Uint32Array.of(5, reason, 0));
-      dropped += n;
+    for (const handler of this.handlers) {
+      const { exports } = handler;
+      for (let n = exports.takeMisses(); n + exports.puntCount() > 0; n = exports.takeMisses()) {
+        for (let i = 0; i < n; i++) handler.actByProgram(i, Uint32Array.of(5, reason, 0));
+        dropped += n;
+      }
     }
     return dropped;
   }
@@ -194,11 +214,11 @@ export class Rig {
     }, stack);
   }
 
-  /** Lets every thread pass enough epochs for all that the handler retired to come back. */
+  /** Lets every thread pass enough epochs for all that was retired to come back. */
   reclaim(): void {
     for (let i = 0; i < 4; i++) {
       for (const { exports } of this.threads) exports.enter();
-      this.handler.exports.reclaim();
+      for (const { exports } of this.threads) exports.reclaim();
     }
   }
 

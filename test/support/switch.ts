@@ -25,6 +25,7 @@ export interface TestConfig {
   limits?: object;
   flows?: string;
   threads?: object | 'inline';
+  revalidation?: object;
 }
 
 export interface TestSwitch {

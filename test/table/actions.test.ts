@@ -18,35 +18,35 @@ import { parseFlows } from '../../src/table/parse.ts';
 import { printFlow } from '../../src/table/print.ts';
 import { Tables } from '../../src/table/tables.ts';
 import { translate } from '../../src/table/translate.ts';
-import type { Translation, TranslationContext } from '../../src/table/translation.ts';
-import { contextOf, type TestContext } from './context.ts';
+import type { Translation } from '../../src/table/translation.ts';
+import { contextOf, type Given, type TestContext } from './context.ts';
 import { parseFlow } from './flow.ts';
 import { keyOf } from './packets.ts';
 
 const tcp = `in_port=1,dl_src=02:00:00:00:00:0a,dl_dst=02:00:00:00:00:0b,tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tp_src=999,tp_dst=80`;
 const labelled = 'in_port=1,mpls,mpls_label=5,mpls_ttl=9,mpls_bos=1';
 
-function world(flows: string, given: Partial<TranslationContext> = {}): TestContext {
+function world(flows: string, given: Given = {}): TestContext {
   const tables = new Tables();
   tables.add(parseFlows(flows), 0);
   const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}`, up: number !== 3 }]));
   return contextOf({ tables, ports, ...given });
 }
 
-const run = (flows: string, packet: string, given?: Partial<TranslationContext>): Translation =>
+const run = (flows: string, packet: string, given?: Given): Translation =>
   translate(keyOf(packet), world(flows, given));
 
 /** The megaflow as text, ports by number. */
-function show(flows: string, packet: string, given?: Partial<TranslationContext>): string {
+function show(flows: string, packet: string, given?: Given): string {
   const { mask, program } = run(flows, packet, given);
   return formatMegaflow(keyOf(packet), mask, program, new Map());
 }
 
-const actionsOf = (flows: string, packet: string, given?: Partial<TranslationContext>): string =>
+const actionsOf = (flows: string, packet: string, given?: Given): string =>
   show(flows, packet, given).replace(/.*, actions:/, '');
 
 /** Why a packet is dropped. */
-function reasonOf(flows: string, packet: string, given?: Partial<TranslationContext>): number {
+function reasonOf(flows: string, packet: string, given?: Given): number {
   const { program } = run(flows, packet, given);
   const at = program.length - 3;
   assert.equal(program[at], OP_DROP);

@@ -21,9 +21,8 @@ import { formatMegaflow, formatPacket } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/tables.ts';
 import { translate } from '../../src/table/translate.ts';
-import type { TranslationContext } from '../../src/table/translation.ts';
 import { pick, type Random, seeded } from '../support/seeded.ts';
-import { contextOf, type TestContext } from './context.ts';
+import { contextOf, type Given, type TestContext } from './context.ts';
 import { parseFlow } from './flow.ts';
 import { keyOf } from './packets.ts';
 
@@ -33,7 +32,7 @@ const tcp = udp.replace('udp', 'tcp');
 const tcp6 = 'in_port=1,tcp6,ipv6_src=fe80::1,ipv6_dst=fe80::2,tp_src=1,tp_dst=2';
 const HEAD = 'in_port(1),eth_type(0x0800),ipv4(frag=no), actions:';
 
-function world(flows: string, given: Partial<TranslationContext> = {}): TestContext {
+function world(flows: string, given: Given = {}): TestContext {
   const tables = new Tables();
   tables.add(parseFlows(flows), 0);
   const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}`, up: true }]));

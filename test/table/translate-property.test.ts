@@ -1,9 +1,9 @@
 /** Whatever the tables say, the datapath does to every packet what the tables say. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MacTable } from '../../src/table/mac.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/tables.ts';
+import { NaiveMacs } from '../support/naive-macs.ts';
 import { chance, pick, type Random, seeded } from '../support/seeded.ts';
 import { contextOf, type TestContext } from './context.ts';
 import { Machine } from './machine.ts';
@@ -41,7 +41,7 @@ interface World {
 }
 
 function randomWorld(random: Random): World {
-  const macs = new MacTable(8192, 300_000);
+  const macs = new NaiveMacs(8192, 300_000);
   for (const [i, mac] of [0x0200_0000_000a, 0x0200_0000_000b, 0x0200_0000_010b].entries()) {
     for (const vlan of [0, 5]) if (i > 0 || vlan === 5) macs.learn({ vlan, mac, port: i + 1 }, 0);
   }

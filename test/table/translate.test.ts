@@ -10,12 +10,12 @@ import {
   OP_DROP,
   OP_END,
 } from '../../src/datapath.ts';
-import { MacTable } from '../../src/table/mac.ts';
 import { formatMegaflow } from '../../src/table/megaflow.ts';
 import { parseFlows } from '../../src/table/parse.ts';
 import { Tables } from '../../src/table/tables.ts';
 import { translate } from '../../src/table/translate.ts';
 import type { Translation } from '../../src/table/translation.ts';
+import { NaiveMacs } from '../support/naive-macs.ts';
 import { contextOf } from './context.ts';
 import { keyOf } from './packets.ts';
 
@@ -23,19 +23,19 @@ const ports = new Map([1, 2, 3, 10].map((number) => [number, { name: `p${number}
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
 
-function run(flows: string, packet: string, macs = new MacTable(8192, 300_000), learn = true): Translation {
+function run(flows: string, packet: string, macs = new NaiveMacs(8192, 300_000), learn = true): Translation {
   const tables = new Tables();
   tables.add(parseFlows(flows), 0);
   return translate(keyOf(packet), contextOf({ tables, macs, ports, learn }));
 }
 
 /** The megaflow as text, ports by number. */
-function show(flows: string, packet: string, macs?: MacTable): string {
+function show(flows: string, packet: string, macs?: NaiveMacs): string {
   const { mask, program } = run(flows, packet, macs);
   return formatMegaflow(keyOf(packet), mask, program, new Map());
 }
 
-const actionsOf = (flows: string, packet: string, macs?: MacTable): string =>
+const actionsOf = (flows: string, packet: string, macs?: NaiveMacs): string =>
   show(flows, packet, macs).replace(/.*, actions:/, '');
 
 const tcp = `in_port=1,dl_src=${A},dl_dst=${B},tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tp_src=999,tp_dst=80`;
@@ -181,7 +181,7 @@ test('a program that the datapath cannot hold is no program', () => {
 });
 
 test('NORMAL floods to what it does not know and learns who spoke', () => {
-  const macs = new MacTable(8192, 300_000);
+  const macs = new NaiveMacs(8192, 300_000);
   assert.equal(
     show('actions=NORMAL', tcp, macs),
     `in_port(1),vlan(none),eth(src=${A},dst=${B}),eth_type(0x0800),ipv4(frag=no), actions:2,3,10`,
@@ -198,7 +198,7 @@ test('NORMAL floods to what it does not know and learns who spoke', () => {
 });
 
 test('NORMAL learns nothing when it is only asked', () => {
-  const macs = new MacTable(8192, 300_000);
+  const macs = new NaiveMacs(8192, 300_000);
   run('actions=NORMAL', tcp, macs, false);
   assert.equal(macs.size, 0);
 });

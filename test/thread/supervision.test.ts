@@ -12,7 +12,9 @@ import { CaptureWriter } from '../../src/port/capture/writer.ts';
 import { folder } from '../capture/build.ts';
 import { ethernet, ipv4, udp } from '../support/packets.ts';
 
-const TIMES = 10;
+const TIMES = 4;
+const THREADS = { datapath: 2, handler: 2, revalidator: 2 };
+const NUMBERS = [1, 2, 3, 4, 5, 6];
 
 /** Packets of many hosts, all at the same time: played in a loop, more than a switch can take. */
 function flood(t: TestContext): string {
@@ -44,7 +46,14 @@ async function floodedSwitch(t: TestContext): Promise<Switch> {
     'priority=8,in_port=right,udp,actions=output:hosts,output:others',
     'actions=NORMAL',
   ].join('\n');
-  const yaml = { ports, flows, threads: { datapath: 2 }, limits: { frames: 4096 }, control: 'none' };
+  const yaml = {
+    ports,
+    flows,
+    threads: THREADS,
+    revalidation: { maxIdleMs: 300 },
+    limits: { frames: 4096 },
+    control: 'none',
+  };
   const control = await openSwitch(parseConfig('test.yaml', JSON.stringify(yaml)));
   t.after(() => control.stop().catch(() => {}));
   return control;
@@ -62,11 +71,16 @@ const received = (control: Switch, name: string): number =>
 /** Kills thread `number` and waits until the switch forwards as before. */
 async function drill(control: Switch, number: number): Promise<void> {
   const thread = async () => (await control.show('threads'))[number - 1]!;
+  /** Packets that it has received or handled, or flows that it has seen to. */
+  const doneBy = async () => {
+    const { packets, stages } = await thread();
+    return packets + (stages.find(({ stage }) => stage === 'dump')?.packets ?? 0);
+  };
   const { restarts } = await thread();
   await control.kill(number);
   await until(async () => (await thread()).restarts > restarts);
-  const { packets } = await thread();
-  await until(async () => (await thread()).packets > packets);
+  const done = await doneBy();
+  await until(async () => (await doneBy()) > done);
   const { packetsForwarded } = control.summary();
   const [left, right] = ['left', 'right'].map((name) => received(control, name));
   await until(() => received(control, 'left') > left! && received(control, 'right') > right!);
@@ -90,7 +104,9 @@ async function checkBooks(control: Switch): Promise<void> {
 for (const [what, number] of [
   ['a datapath thread', 1],
   ['the other datapath thread', 2],
-  ['the handler', 3],
+  ['a handler', 3],
+  ['the first revalidator', 5],
+  ['the other revalidator', 6],
 ] as const) {
   test(`${what} is killed ${TIMES} times under load`, { timeout: 120_000 }, async (t) => {
     const control = await floodedSwitch(t);
@@ -103,7 +119,7 @@ for (const [what, number] of [
 test('all threads are killed at once', { timeout: 60_000 }, async (t) => {
   const control = await floodedSwitch(t);
   await until(() => received(control, 'left') > 0);
-  for (const number of [1, 2, 3]) await control.kill(number);
+  for (const number of NUMBERS) await control.kill(number);
   await until(async () => (await control.show('threads')).every(({ restarts }) => restarts === 1));
   const left = received(control, 'left');
   await until(() => received(control, 'left') > left);
@@ -112,7 +128,7 @@ test('all threads are killed at once', { timeout: 60_000 }, async (t) => {
 
 test('a new handler has the flows of the last one, those that were added since and all', async (t) => {
   const control = await floodedSwitch(t);
-  for (let i = 0; i < 300; i++)
+  for (let i = 0; i < 50; i++)
     await control.rules('flows', 'add', `priority=${100 + i},tcp,tp_dst=${i},actions=drop`);
   await control.rules('flows', 'delete', 'tcp,tp_dst=7');
   await control.rules('flows', 'modify', 'cookie=0x5,tcp,tp_dst=8,actions=output:left');
@@ -126,6 +142,6 @@ test('a new handler has the flows of the last one, those that were added since a
 
 test('a thread that does not exist cannot be killed', async (t) => {
   const control = await floodedSwitch(t);
-  await assert.rejects(control.kill(4), /found 4, expected a number from 1 to 3/);
+  await assert.rejects(control.kill(7), /found 7, expected a number from 1 to 6/);
   await control.stop();
 });

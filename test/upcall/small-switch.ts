@@ -1,11 +1,11 @@
-/** A switch in one JavaScript thread, on a clock that the test moves: real datapath, real handler, no ports. */
+/** A switch in one JavaScript thread, on a clock that the test moves: real datapath, real slow path, no ports. */
 
 import { connectionRows } from '../../src/control/connections.ts';
 import type { ConnectionRow, RuleCommand, RuleKind, Watched } from '../../src/model.ts';
 import type { RuleLimits } from '../../src/table/tables.ts';
 import type { ConnectionSlice } from '../../src/upcall/connections.ts';
-import { Handler } from '../../src/upcall/handler.ts';
-import type { HandlerRequest, PortName } from '../../src/upcall/request.ts';
+import type { PortName, SlowReply, SlowRequest } from '../../src/upcall/request.ts';
+import { SlowPath } from '../../src/upcall/slow-path.ts';
 import { Rig } from '../support/rig.ts';
 
 /** A packet as it left. */
@@ -18,17 +18,16 @@ export const NO_LIMITS: RuleLimits = { rules: 1_000_000, tables: {} };
 
 export class SmallSwitch {
   readonly rig: Rig;
-  readonly handler: Handler;
+  readonly slow: SlowPath;
   nowMs = 0;
 
   constructor(flows: string, rules: RuleLimits = NO_LIMITS, connections = 4096) {
     this.rig = new Rig({ flows: 1024, frames: 1024, largeFrames: 256, connections });
     this.rig.open(1, 2, 3);
-    this.handler = new Handler(this.rig.handler, {
+    this.slow = new SlowPath(this.rig.handler, {
       ports: this.ports(),
       flows,
       rules,
-      macs: 16,
       macAgeingMs: 300_000,
     });
   }
@@ -37,15 +36,15 @@ export class SmallSwitch {
     return [1, 2, 3].map((number) => ({ number, name: `p${number}`, up: !down.includes(number) }));
   }
 
-  /** Lets time pass; the handler does what falls due on the way. */
+  /** Lets time pass; the slow path does what falls due on the way. */
   advance(seconds: number): void {
     const untilMs = this.nowMs + seconds * 1000;
-    for (let dueMs = this.handler.dueMs(); dueMs <= untilMs; dueMs = this.handler.dueMs()) {
+    for (let dueMs = this.slow.dueMs(); dueMs <= untilMs; dueMs = this.slow.dueMs()) {
       this.nowMs = Math.max(this.nowMs, dueMs);
-      this.handler.round(this.nowMs);
+      this.slow.round(this.nowMs);
     }
     this.nowMs = untilMs;
-    this.handler.round(this.nowMs);
+    this.slow.round(this.nowMs);
   }
 
   /** A packet comes in; the ports that it leaves by, as often as it does. */
@@ -67,7 +66,7 @@ export class SmallSwitch {
       for (const [to, packets] of rig.transmit()) sent.push(...packets.map((bytes) => ({ port: to, bytes })));
     };
     transmit();
-    while (this.handler.round(this.nowMs) > 0) transmit();
+    while (this.slow.round(this.nowMs) > 0) transmit();
     transmit();
     rig.datapath.exports.leave();
     return sent;
@@ -82,14 +81,18 @@ export class SmallSwitch {
     return this.request({ command: 'watch', monitor: 1 }) as Watched;
   }
 
-  request(request: HandlerRequest): ReturnType<Handler['ask']> {
-    return this.handler.ask(request);
+  request(request: SlowRequest): SlowReply {
+    return this.slow.ask(request);
   }
 
-  /** So few that they come in one slice. */
   connections(...filter: string[]): ConnectionRow[] {
-    const { records, nowMs } = this.request({ command: 'connections', filter, from: 0 }) as ConnectionSlice;
-    return connectionRows(records, nowMs);
+    const rows: ConnectionRow[] = [];
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const slice = this.request({ command: 'connections', filter, from }) as ConnectionSlice;
+      rows.push(...connectionRows(slice.records, slice.nowMs));
+      from = slice.next;
+    }
+    return rows;
   }
 
   /** The flows without what changes with time. */

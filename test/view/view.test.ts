@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Summary, ThreadRow } from '../../src/model.ts';
+import type { Summary, ThreadRow, UpcallRow, UpkeepRow } from '../../src/model.ts';
 import { liveLine, liveView } from '../../src/view/live.ts';
 import { showRows } from '../../src/view/rows.ts';
 import { Screen } from '../../src/view/screen.ts';
 import { summaryText } from '../../src/view/summary.ts';
 import { topRow, topText } from '../../src/view/top.ts';
+import { upcallLines } from '../../src/view/upcalls.ts';
 import { PORT, SUMMARY } from '../control/fake-switch.ts';
 
 const BEFORE: Summary = { ...SUMMARY, durationMs: 1000, dropped: { flow: 10, table_miss: 4 } };
@@ -71,7 +72,7 @@ test('a row of each kind can be shown', () => {
   const cells = (lines: string[]) => lines[1]!.trim().split(/ {2,}/).join(' | ');
   assert.equal(
     cells(showRows('ports', [PORT])),
-    '1 | web | traffic | up | 1 | 1500 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0',
+    '1 | web | traffic | up | 1 | 1500 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0',
   );
   assert.equal(
     cells(showRows('flows', [{ text: 'arp,actions=NORMAL', packets: 1000, bytes: 64_000 }])),
@@ -141,6 +142,48 @@ test('a row of each kind can be shown', () => {
       ]),
     ),
     'IPv4 | yes | 1,200 | 30 | 20 | 4 | 3 | 2 | 1 | 6 | 1,000',
+  );
+});
+
+test('upcalls: facts about all flows, then what each thread does', () => {
+  const flows: UpkeepRow = {
+    kind: 'flows',
+    current: 3,
+    average: 2.6,
+    most: 7,
+    limit: 10_000,
+    ceiling: 200_000,
+    dumpMs: 4,
+    rounds: 12,
+    isPaused: false,
+    idleMs: 100,
+    maxIdleMs: 10_000,
+    maxRevalidatorMs: 500,
+    minPacketsPerSecond: 5,
+    replacesEvicted: true,
+    evicted: {},
+    refusedMoves: 0,
+  };
+  const threads: UpcallRow[] = [
+    { kind: 'handler', thread: 2, handled: 1234, waiting: 5 },
+    { kind: 'revalidator', thread: 3, flows: 3, dumpNs: 95.6, sweepNs: 20 },
+  ];
+  assert.deepEqual(upcallLines([flows, ...threads]), [
+    'flows         : (current 3) (average 3) (most 7) (limit 10000) (ceiling 200000)',
+    'dump duration : 4 ms',
+    'rounds        : 12',
+    'idle time     : 100 ms',
+    'settings      : (max-idle 10000) (max-revalidator 500) (min-revalidate-pps 5) (replace on)',
+    'evicted       : none',
+    'refused moves : 0',
+    'handler 2     : (handled 1234) (waiting 5)',
+    'revalidator 3 : (flows 3) (dump 96 ns) (sweep 20 ns)',
+  ]);
+  const paused = { ...flows, isPaused: true, evicted: { flow_idle: 2, purge: 1 } };
+  const lines = upcallLines([paused]);
+  assert.deepEqual(
+    [lines[2], lines[5]],
+    ['rounds        : 12, paused', 'evicted       : (flow_idle 2) (purge 1)'],
   );
 });
 

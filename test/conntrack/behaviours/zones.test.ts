@@ -1,6 +1,7 @@
 /** Zones keep connections apart: what was committed in one is not known in another. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { MegaflowSlice } from '../../../src/upcall/megaflows.ts';
 import { A, B, ends, http } from './talk.ts';
 import { Tracker, twice } from './tracker.ts';
 
@@ -47,7 +48,7 @@ test('a register says the zone', () => {
 
 /** The megaflows of packets that have come round. */
 const roundMegaflows = (tracker: Tracker): string[] =>
-  (tracker.request({ command: 'megaflows' }) as { text: string }[])
+  (tracker.request({ command: 'megaflows', from: 0 }) as MegaflowSlice).rows
     .map(({ text }) => text)
     .filter((text) => text.startsWith('recirc_id'));
 

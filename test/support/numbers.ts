@@ -1,5 +1,6 @@
 /**
- * Numbers for things that programs name: equal things have equal numbers, and there are only so many.
+ * The naive twin of the arena's names: numbers for things that programs name, in one thread. Equal things have equal
+ * numbers, and there are only so many.
  *
  * Who keeps a number says so (`retain`) and says when it is done (`release`). A number that nobody keeps is still
  * good for a while, since packets may be under way with it: it goes when the second `sweep` finds that it was
@@ -53,6 +54,25 @@ export class Numbers<T> {
     return this.#things.get(number)?.thing;
   }
 
+  /** Numbers as they are and would be given out from now on; none is. */
+  preview(): Pick<Numbers<T>, 'numberOf' | 'get'> {
+    const given = new Map<string, number>();
+    const things = new Map<number, T>();
+    const free = this.#free.values();
+    let highest = this.#highest;
+    const numberOf = (thing: T): number | undefined => {
+      const identity = identityOf(thing);
+      const known = this.#numbers.get(identity) ?? given.get(identity);
+      if (known !== undefined) return known;
+      const number = highest < this.#limit ? ++highest : free.next().value;
+      if (number === undefined) return undefined;
+      given.set(identity, number);
+      things.set(number, thing);
+      return number;
+    };
+    return { numberOf, get: (number) => things.get(number) ?? this.get(number) };
+  }
+
   /** Keeps a number that is given out. */
   retain(number: number): void {
     this.#things.get(number)!.keepers++;
@@ -65,9 +85,9 @@ export class Numbers<T> {
     if (--this.#things.get(number)!.keepers === 0) this.#refresh(number);
   }
 
-  /** Forgets what nobody has kept or asked for since the call before. */
+  /** Forgets what nobody has kept or asked for since the call before, the highest number first. */
   sweep(): void {
-    for (const number of this.#stale) {
+    for (const number of [...this.#stale].sort((a, b) => b - a)) {
       this.#numbers.delete(this.#things.get(number)!.identity);
       this.#things.delete(number);
       this.#free.add(number);
