@@ -2,7 +2,8 @@
  * Looks at flows again that a dump or a sweep has listed: the tables are walked for the packet that each was made for.
  *
  *     more bits decide now than its mask has ──▶ evicted
- *     another program                        ──▶ another flow takes its place
+ *     another program                        ──▶ another flow takes its place; without room for it: inconsistent, and
+ *                                                goes with the sweep
  *     the same                               ──▶ kept; it may match on more than it would have to by now
  */
 import {
@@ -12,7 +13,6 @@ import {
   type DueFlow,
   EVICT_AVOID_CACHING,
   EVICT_FLOW_WILDCARDED,
-  EVICT_UPDATE_FAIL,
   KEY_SIZE,
   Lives,
   MOST_EFFECTS,
@@ -63,6 +63,8 @@ export class Recheck {
     const evict = (reason: number) => this.#datapath.exports.evictFlow(flow, serial, reason);
     if (!this.#datapath.isWithinMask(flow, mask)) evict(EVICT_FLOW_WILDCARDED);
     else if (about.effects.length > MOST_EFFECTS) evict(EVICT_AVOID_CACHING);
-    else if (this.#datapath.renewFlow(flow, serial, program, about) === NONE) evict(EVICT_UPDATE_FAIL);
+    else if (this.#datapath.renewFlow(flow, serial, program, about) === NONE) {
+      this.#datapath.exports.failFlow(flow, serial);
+    }
   }
 }

@@ -273,3 +273,16 @@ test('a revalidator that leads again takes no round of long ago for its own', ()
   assert.equal(rounds.flowLimit, limit);
   assert.ok(rounds.get('dumpMs') < 60_000);
 });
+
+test('a flow for whose successor there is no room goes with the sweep, before the change is answered', () => {
+  // What is moved decides: so each source port has a flow of its own, as many as there are records.
+  const move = (port: number) => `actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],output:${port}`;
+  const small = new SmallSwitch(`udp,${move(2)}`);
+  const { flows } = small.rig.arena.limits;
+  for (let kind = 0; kind < flows; kind++) assert.deepEqual(small.send(1, packet(kind)), [2]);
+  const live = small.rig.observer.liveFlows();
+  assert(live > flows / 2);
+  small.ask('flows', 'modify', `udp,${move(3)}`);
+  assert(small.rig.observer.evictions().update_fail! > 0);
+  for (let kind = 0; kind < flows; kind++) assert.deepEqual(small.send(1, packet(kind)), [3]);
+});
