@@ -139,6 +139,9 @@ export interface Arena {
   regions: readonly Region[];
 }
 
+/** Tables of rules. Behind the counters of rules come theirs, of packets for which they had none. */
+export const TABLES = 255;
+
 /** So many fragments may wait at most, as in Open vSwitch. */
 export const MOST_FRAGMENTS = 5000;
 /** Unless something else is said: how many, and of how many bytes by the version of IP. As there, too. */
@@ -198,7 +201,7 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('lives', flows, LIFE_STRIDE);
   region('badMoves', 1, BAD_MOVES_SIZE);
   region('revalidation', 1, REVALIDATION_SIZE);
-  region('ruleCounters', rules, RULE_COUNTERS_STRIDE);
+  region('ruleCounters', rules + TABLES, RULE_COUNTERS_STRIDE);
   region('blocks', flows, BLOCK_STRIDE);
   region('bucketTags', bucketCount(flows), BUCKET_TAGS_SIZE);
   region('bucketSlots', bucketCount(flows), BUCKET_SLOTS_SIZE);
@@ -304,7 +307,7 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('portCount', limits.ports);
   set('flowCount', limits.flows);
   set('flowLimit', limits.flows);
-  set('ruleCount', limits.rules);
+  set('ruleCount', limits.rules + TABLES);
   set('bucketCount', bucketCount(limits.flows));
   set('frameCount', limits.frames);
   set('connectionLimit', limits.connections);

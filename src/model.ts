@@ -41,6 +41,15 @@ export interface PortRow {
   upcallsRefused: number;
 }
 
+/** A match-action table that has rules, or was looked up in. */
+export interface TableRow {
+  table: number;
+  rules: number;
+  /** Packets that were looked up in it, as often as they were, and those of them that hit a rule. */
+  lookups: number;
+  matched: number;
+}
+
 /** A flow of the match-action tables. */
 export interface FlowRow {
   /** In normal form, as `heddle check` prints it. */
@@ -222,6 +231,7 @@ export interface FragmentRow {
 /** What `show` can list, and the rows it lists. */
 export interface Shown {
   ports: PortRow;
+  tables: TableRow;
   flows: FlowRow;
   megaflows: MegaflowRow;
   threads: ThreadRow;
@@ -238,6 +248,7 @@ export interface Shown {
 
 export const SHOWN = [
   'ports',
+  'tables',
   'flows',
   'megaflows',
   'threads',

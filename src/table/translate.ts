@@ -20,8 +20,8 @@ import { Walk } from './walk.ts';
 export function translate(key: Uint8Array, context: TranslationContext, tracer?: Tracer): Translation {
   const walk = new Walk(key, context, tracer);
   walk.run();
-  const { packet, emitter, rules, senders, learned, isDenied } = walk;
+  const { packet, emitter, rules, missed, senders, learned, isDenied } = walk;
   const { reason } = walk.fate;
   const program = walk.hasFailed ? Emitter.drop(reason) : emitter.finish(reason, isDenied);
-  return { mask: packet.mask, program, rules, senders, learned };
+  return { mask: packet.mask, program, rules, missed, senders, learned };
 }

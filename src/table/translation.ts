@@ -88,6 +88,8 @@ export interface Translation {
   readonly program: Uint32Array;
   /** The rules hit, in order and with repeats. */
   readonly rules: Rule[];
+  /** The tables in which no rule was hit, the same. */
+  readonly missed: number[];
   /** What NORMAL learns from its packets. */
   readonly senders: Sighting[];
   /** What learn actions add with each of its packets. */

@@ -87,6 +87,8 @@ export class Walk {
   readonly packet: Packet;
   readonly emitter: Emitter;
   readonly rules: Rule[] = [];
+  /** Tables that had no rule for it, in order and with repeats. */
+  readonly missed: number[] = [];
   readonly senders: Sighting[] = [];
   readonly learned: Learned[] = [];
   readonly fate = new Fate();
@@ -163,7 +165,10 @@ export class Walk {
       this.rules.push(rule);
       if (rule.actions.length === 0) this.isDenied = true;
       this.#visit({ actions: rule.actions, next: 0, table, cookie: rule.cookie, depth });
-    } else this.fate.because(DROP_TABLE_MISS);
+    } else {
+      this.missed.push(table);
+      this.fate.because(DROP_TABLE_MISS);
+    }
   }
 
   #visit(visit: Visit): void {

@@ -42,6 +42,7 @@ export class SlowThreads {
     switch (request.command) {
       case 'rules':
       case 'flows':
+      case 'tables':
       case 'ports':
       case 'wait':
       case 'purge':

@@ -6,8 +6,8 @@
  *
  * So no packet that comes in after the answer is handled by the tables as they were.
  */
-import { type Arena, Observer, Rounds } from '../datapath.ts';
-import type { FlowRow } from '../model.ts';
+import { type Arena, Observer, Rounds, TABLES } from '../datapath.ts';
+import type { FlowRow, TableRow } from '../model.ts';
 import { plural } from '../plural.ts';
 import { parseBundle } from '../table/parse-bundle.ts';
 import { printFlow } from '../table/print.ts';
@@ -39,7 +39,11 @@ export class TableOwner {
   readonly #meters: DatapathMeters;
   readonly #tallies: Tallies;
   #ports: readonly PortName[];
+  /** The number under which packets are counted for which table 0 had no rule; those of the others follow. */
+  readonly #firstMiss: number;
   #version = 0;
+  /** Packets that hit a rule, by table, those of rules that went too. */
+  readonly #matched = Array<number>(TABLES).fill(0);
   /** Rules that went and may still be credited. */
   #gone: Rule[] = [];
   #expiredMs = Number.NEGATIVE_INFINITY;
@@ -52,7 +56,8 @@ export class TableOwner {
     this.#rounds = new Rounds(arena);
     this.#ports = options.ports;
     this.#ruleset = new Ruleset(options.rules);
-    this.#numbers = new RuleNumbers(observer, arena.limits.rules);
+    this.#firstMiss = arena.limits.rules;
+    this.#numbers = new RuleNumbers(observer, this.#firstMiss);
     this.#meters = new DatapathMeters(arena);
     this.#tallies = new Tallies(observer);
     this.#ruleset.apply(parseBundle(options.flows, this.#portNumbers), 0);
@@ -85,6 +90,8 @@ export class TableOwner {
         return yield* this.#rules(request);
       case 'flows':
         return yield* this.#flows();
+      case 'tables':
+        return yield* this.#tables();
       case 'ports':
         yield* this.#changePorts(request.ports);
         return [];
@@ -137,6 +144,16 @@ export class TableOwner {
       .map((rule) => ({ text: printFlow(rule, names), packets: rule.packets, bytes: rule.bytes }));
   }
 
+  *#tables(): Steps<TableRow[]> {
+    yield* this.#credit();
+    const { tables } = this.#ruleset;
+    const rows = this.#matched.map((matched, table) => {
+      const lookups = matched + this.#observer.rule(this.#firstMiss + table).packets;
+      return { table, rules: tables.rules(table).length, lookups, matched };
+    });
+    return rows.filter(({ rules, lookups }) => rules + lookups > 0);
+  }
+
   *#changePorts(ports: readonly PortName[]): Steps<void> {
     yield 'round'; // the last that their senders are learned from
     this.#ports = ports;
@@ -156,7 +173,11 @@ export class TableOwner {
   *#credit(): Steps<void> {
     yield 'round';
     this.#numbers.age();
-    for (const rule of this.#ruleset.tables.dump()) this.#numbers.credit(rule);
+    for (const rule of this.#ruleset.tables.dump()) this.#creditRule(rule);
+  }
+
+  #creditRule(rule: Rule): void {
+    this.#matched[rule.table]! += this.#numbers.credit(rule);
   }
 
   /** What has changed takes hold, and who watches is told of flows that went. */
@@ -225,7 +246,7 @@ export class TableOwner {
   /** Rules that went get their last packets, and whoever watches is told. */
   #bury(): void {
     for (const rule of this.#gone) {
-      this.#numbers.credit(rule);
+      this.#creditRule(rule);
       this.#numbers.release(rule);
     }
     this.#gone = [];

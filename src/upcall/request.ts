@@ -4,6 +4,7 @@ import type {
   LimitRow,
   RuleCommand,
   RuleKind,
+  TableRow,
   TimeoutRow,
   TraceQuestion,
   Watched,
@@ -52,9 +53,9 @@ export interface RuleRequest {
 export type OwnerRequest =
   | RuleRequest
   | { command: 'ports'; ports: PortName[] }
-  | { command: 'flows' | 'wait' | 'purge' };
+  | { command: 'flows' | 'tables' | 'wait' | 'purge' };
 
-export type OwnerReply = string[] | FlowRow[];
+export type OwnerReply = string[] | FlowRow[] | TableRow[];
 
 /** What a handler is asked. */
 export type HandlerRequest =

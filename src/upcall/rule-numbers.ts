@@ -80,14 +80,16 @@ export class RuleNumbers {
     return number!;
   }
 
-  /** Tells a rule what has been counted for it since the last time. */
-  credit(rule: Rule): void {
+  /** Tells a rule what has been counted for it since the last time; how many packets that are. */
+  credit(rule: Rule): number {
     const numbered = this.#numbered.get(rule);
-    if (!numbered) return;
+    if (!numbered) return 0;
     const { packets, bytes, usedMs } = this.#observer.rule(numbered.number);
-    if (packets === numbered.packets) return;
-    creditRule(rule, packets - numbered.packets, bytes - numbered.bytes, usedMs);
+    const more = packets - numbered.packets;
+    if (more === 0) return 0;
+    creditRule(rule, more, bytes - numbered.bytes, usedMs);
     numbered.packets = packets;
     numbered.bytes = bytes;
+    return more;
   }
 }

@@ -48,6 +48,7 @@ export class SlowPath {
     switch (request.command) {
       case 'rules':
       case 'flows':
+      case 'tables':
       case 'ports':
       case 'wait':
       case 'purge':

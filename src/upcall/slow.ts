@@ -28,5 +28,12 @@ export function slowOn(
   replica.follow(tables);
   const macs = new MacTable(datapath, macAgeingMs);
   const names = new Names(datapath);
-  return { datapath, replica, macs, names, translator: new Translator(replica, macs, names), tell };
+  return {
+    datapath,
+    replica,
+    macs,
+    names,
+    translator: new Translator(replica, macs, names, datapath.arena.limits.rules),
+    tell,
+  };
 }

@@ -44,11 +44,14 @@ export class Translator {
   readonly #replica: Replica;
   readonly #macs: MacTable;
   readonly #names: Names;
+  readonly #firstMiss: number;
   readonly #underWay: UnderWay = { nowMs: 0, learn: false, generation: 0, isNormal: false };
   /** What every translation is given: made once, for most take little longer than that. */
   readonly #context: TranslationContext;
 
-  constructor(replica: Replica, macs: MacTable, names: Names) {
+  /** @param firstMiss the number under which packets are counted for which table 0 had no rule */
+  constructor(replica: Replica, macs: MacTable, names: Names, firstMiss: number) {
+    this.#firstMiss = firstMiss;
     this.#replica = replica;
     this.#macs = macs;
     this.#names = names;
@@ -97,19 +100,20 @@ export class Translator {
     underWay.generation = this.#macs.generation;
     underWay.isNormal = false;
     const named = this.#names.begin();
-    const { mask, program, rules, senders, learned } = translate(key, this.#context);
+    const { mask, program, rules, missed, senders, learned } = translate(key, this.#context);
     const tells = learned.length > 0 || rules.some(endsWithConnection);
     return {
       mask,
       program,
       rules,
+      missed,
       senders,
       learned,
       about: {
         version: this.#replica.version,
         learned: underWay.generation,
         flags: (underWay.isNormal ? LIFE_NORMAL : 0) | (tells ? LIFE_TELLS : 0),
-        effects: this.#effects(rules, named, senders),
+        effects: this.#effects(rules, missed, named, senders),
       },
     };
   }
@@ -130,10 +134,16 @@ export class Translator {
     };
   }
 
-  #effects(rules: readonly Rule[], named: Named, senders: readonly Sighting[]): Uint32Array {
+  #effects(
+    rules: readonly Rule[],
+    missed: readonly number[],
+    named: Named,
+    senders: readonly Sighting[],
+  ): Uint32Array {
     const words: number[] = [];
     const add = (kind: number, number: number) => words.push(((kind << EFFECT_KIND) | number) >>> 0);
     for (const rule of rules) add(EFFECT_RULE, this.#replica.numberOf(rule));
+    for (const table of missed) add(EFFECT_RULE, this.#firstMiss + table);
     for (const number of named.punts) add(EFFECT_PUNT, number);
     for (const number of named.frozen) add(EFFECT_STATE, number);
     for (const { vlan, mac, port } of senders) {

@@ -33,6 +33,12 @@ const COLUMNS: { [What in Tabular]: Column<Shown[What]>[] } = {
     { head: 'dropped', cell: (port) => count(port.txDropped), right: true },
     { head: '', cell: (port) => port.reason },
   ],
+  tables: [
+    { head: 'table', cell: (one) => String(one.table), right: true },
+    { head: 'rules', cell: (one) => count(one.rules), right: true },
+    { head: 'lookups', cell: (one) => count(one.lookups), right: true },
+    { head: 'matched', cell: (one) => count(one.matched), right: true },
+  ],
   flows: [
     { head: 'packets', cell: (flow) => count(flow.packets), right: true },
     { head: 'bytes', cell: (flow) => count(flow.bytes), right: true },

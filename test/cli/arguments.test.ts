@@ -41,7 +41,7 @@ const WRONG: readonly [args: string[], message: RegExp][] = [
   [['run', 'a', '--duration', '1e3'], /Expected seconds/],
   [['run', 'nowhere.yaml'], /^nowhere.yaml: found no such file, expected a configuration in YAML$/m],
   [['check', 'nowhere.yaml'], /^nowhere.yaml: found no such file/],
-  [['show', 'everything'], /Allowed choices are ports, flows/],
+  [['show', 'everything'], /Allowed choices are ports, tables/],
   [['show', 'ports', 'zone=1'], /^heddle: show ports: found "zone=1", expected no filter$/m],
   [['show', 'ports', '--format', 'linux'], /found --format, which is for connections/],
   [['show', 'ports', '--stats'], /found --stats, which is for connections/],

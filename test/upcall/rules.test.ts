@@ -316,3 +316,21 @@ test('what was learned goes with what taught it, where that is asked for', () =>
   small.ask('flows', 'delete', 'in_port=2');
   assert.deepEqual(small.flows(), ['table=1, n_packets=0, arp actions=drop']);
 });
+
+test('tables say what was looked up in them, and what hit a rule, also one that went', () => {
+  const small = new SmallSwitch('in_port=1,actions=resubmit(,3)\nin_port=2,actions=3\ntable=3,udp,actions=2');
+  const tables = () => small.request({ command: 'tables' });
+  assert.deepEqual(tables(), [
+    { table: 0, rules: 2, lookups: 0, matched: 0 },
+    { table: 3, rules: 1, lookups: 0, matched: 0 },
+  ]);
+  const other = ethernet({}, ipv4({}, tcp({ flags: ACK })));
+  for (let i = 0; i < 3; i++) small.send(1, PACKET);
+  for (let i = 0; i < 2; i++) small.send(1, other);
+  small.send(3, other);
+  small.ask('flows', 'delete', 'table=3');
+  assert.deepEqual(tables(), [
+    { table: 0, rules: 2, lookups: 6, matched: 5 },
+    { table: 3, rules: 0, lookups: 5, matched: 3 },
+  ]);
+});
