@@ -27,7 +27,7 @@ const learn: Job = (datapath, progress, seed) => {
   const macs = new MacTable(datapath, AGEING_MS);
   for (let n = 0; n < STEPS; n++) {
     const nowMs = Atomics.add(progress, CLOCK, 1);
-    const [mac, heardMs] = [random.below(STATIONS), nowMs - random.below(50)];
+    const [mac, heardMs] = [random.below(STATIONS), Math.max(nowMs - random.below(50), 0)];
     macs.learn({ vlan: 7, mac, port: portAt(mac, heardMs) }, heardMs);
     if (n % 64 === 0) macs.expire(nowMs);
     if (n % 1000 !== 0) continue;
