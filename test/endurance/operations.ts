@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
 import type { RuleCommand } from '../../src/model.ts';
 import { chance, pick, type Random } from '../support/seeded.ts';
-import { type PortSpec, type Stage, THREADS } from './stage.ts';
+import { ALWAYS, type PortSpec, type Stage, THREADS } from './stage.ts';
 
 /** Does one thing, and returns what it was. */
 export type Actor = () => Promise<string>;
@@ -42,9 +42,15 @@ export function tablesActor({ heddle, folder }: Stage, random: Random): Actor {
   const match = () =>
     `table=0,priority=${1 + random.below(3)},ip,nw_dst=10.0.${1 + random.below(12)}.${random.below(20)}`;
   const actions = () =>
-    pick(random, ['NORMAL', 'resubmit(,1)', 'mod_nw_ttl:9,NORMAL', 'drop', 'output:sink,NORMAL']);
+    pick(random, [
+      'NORMAL',
+      'resubmit(,1)',
+      'ct(table=2)',
+      'mod_nw_ttl:9,NORMAL',
+      'drop',
+      'output:sink,NORMAL',
+    ]);
   const flow = () => `${match()},actions=${actions()}`;
-  const always = 'table=0,priority=0,actions=NORMAL\ntable=1,actions=NORMAL';
 
   const operations: Record<string, () => Promise<unknown>> = {
     'add flow': () => flows('add', flow()),
@@ -54,8 +60,9 @@ export function tablesActor({ heddle, folder }: Stage, random: Random): Actor {
       flows('add', Array.from({ length: 1 + random.below(MOST_FLOWS) }, flow).join('\n')),
     async 'replace all flows'() {
       await flows('delete', '');
-      await flows('add', `${always}\n${flow()}`);
+      await flows('add', `${ALWAYS}\n${flow()}`);
     },
+    'flush connections': () => heddle.ask({ command: 'flush', filter: ['tcp'], from: 0 }),
     async mirror() {
       if (mirror === undefined) {
         const text = `from: [${pick(random, ['t1', 't2'])}], to: [t2], output: sink`;

@@ -47,6 +47,13 @@ export interface Stage {
 
 /** So many there are of each kind. */
 export const THREADS = { datapath: 2, handler: 2, revalidator: 2 };
+/** There whenever others have been replaced: what is IP is tracked, and begins connections. */
+export const ALWAYS = [
+  'table=0,priority=0,ip,actions=ct(table=2)',
+  'table=0,priority=0,actions=NORMAL',
+  'table=1,actions=NORMAL',
+  'table=2,ip,actions=ct(commit),NORMAL',
+].join('\n');
 /** Flows of the datapath go so soon: they come and go all the time. */
 const IDLE_MS = 300;
 const QUIET = { stdio: 'ignore' } as const;
@@ -91,6 +98,7 @@ async function withPorts<T>(
     ports: Object.fromEntries(ports.map(({ name, options }) => [name, options])),
     threads: THREADS,
     revalidation: { maxIdleMs: IDLE_MS },
+    flows: ALWAYS,
   };
   return withSwitch(ending, config, async (heddle) => {
     const loads = new Loads(ending);
