@@ -1,8 +1,9 @@
 /**
  * What each rule of the tables has been credited with, by the number that the tables' owner gave it.
  *
- * Written by every thread that credits, with atomic operations; the owner clears a number before he gives it to another
- * rule, when no flow has it among its effects any more. Read by TypeScript (src/observe.ts).
+ * Written by every thread that credits, with atomic operations, and only ever added to: who gives a number to another
+ * rule notes what it had counted by then, when no flow has it among its effects any more (src/upcall/rule-numbers.ts).
+ * Behind those of rules come those of tables, of packets for which they had no rule. Read by TypeScript (src/observe.ts).
  */
 import { map } from '../memory/arena';
 
@@ -36,9 +37,4 @@ export function creditRule(rule: u32, packets: u64, bytes: u64, usedMs: f64): vo
 /** The same for TypeScript, where numbers of 64 bits would be garbage each time. */
 export function creditPackets(rule: u32, packets: u32, bytes: u32, usedMs: f64): void {
   creditRule(rule, packets, bytes, usedMs);
-}
-
-/** Makes a number ready for another rule. */
-export function clearRule(rule: u32): void {
-  memory.fill(countersAt(rule), 0, RULE_COUNTERS_STRIDE);
 }
