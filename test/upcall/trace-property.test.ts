@@ -80,7 +80,9 @@ test(
           real.sent.map((sent) => `${sent.split(' ')[0]} ${(sent.split(' ')[1] ?? '').length / 2}`).sort(),
           where,
         );
-        if (real.sent.length + real.punts.length === 0 && !told.verdict.held) {
+        // Of several rounds each has copies, and a reason, of its own.
+        const isOne = told.rounds.length <= 1 && !told.verdict.held;
+        if (isOne && real.sent.length + real.punts.length === 0) {
           assert.equal(told.verdict.dropped, real.reason, where);
         }
         compared++;
