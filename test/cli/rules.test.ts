@@ -107,8 +107,12 @@ test('monitor shows packets for controllers, and flows that go', { timeout }, (t
       watching,
       /^\d+\.\d{3}s packet-in reason=action table=0 cookie=0x0 port=a controller=4 length=/m,
     );
+    const removed = seen(
+      watching,
+      /flow-removed reason=delete .*: send_flow_rem in_port=a actions=controller/,
+    );
     await running.heddle('flows', 'del');
-    await seen(watching, /flow-removed reason=delete .*: send_flow_rem in_port=a actions=controller/);
+    await removed;
     watching.process.kill('SIGKILL');
     await watching.outcome;
   }),
