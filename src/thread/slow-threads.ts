@@ -6,7 +6,13 @@ import type { Watched } from '../model.ts';
 import { writeChange } from '../upcall/change.ts';
 import { together } from '../upcall/monitors.ts';
 import type { TableOwner } from '../upcall/owner.ts';
-import type { HandlerReply, HandlerRequest, SlowReply, SlowRequest } from '../upcall/request.ts';
+import {
+  type HandlerReply,
+  type HandlerRequest,
+  isForOwner,
+  type SlowReply,
+  type SlowRequest,
+} from '../upcall/request.ts';
 import { awaitSteps, type Step, type Steps } from '../upcall/steps.ts';
 import type { Told } from '../upcall/told.ts';
 import type { ThreadRequest } from './messages.ts';
@@ -39,14 +45,8 @@ export class SlowThreads {
   }
 
   async ask(request: SlowRequest): Promise<SlowReply> {
+    if (isForOwner(request)) return this.#carryOut(() => this.#owner.ask(request));
     switch (request.command) {
-      case 'rules':
-      case 'flows':
-      case 'tables':
-      case 'ports':
-      case 'wait':
-      case 'purge':
-        return this.#carryOut(() => this.#owner.ask(request));
       case 'watch':
         return this.#watch(request);
       case 'unwatch':

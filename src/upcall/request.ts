@@ -55,6 +55,18 @@ export type OwnerRequest =
   | { command: 'ports'; ports: PortName[] }
   | { command: 'flows' | 'tables' | 'wait' | 'purge' };
 
+const OWNED: Readonly<Record<OwnerRequest['command'], true>> = {
+  rules: true,
+  ports: true,
+  flows: true,
+  tables: true,
+  wait: true,
+  purge: true,
+};
+
+/** Whether it is the owner of the tables who answers. */
+export const isForOwner = (request: SlowRequest): request is OwnerRequest => request.command in OWNED;
+
 export type OwnerReply = string[] | FlowRow[] | TableRow[];
 
 /** What a handler is asked. */

@@ -8,7 +8,7 @@ import type { TableChange } from './change.ts';
 import { Handler } from './handler.ts';
 import { together } from './monitors.ts';
 import { TableOwner } from './owner.ts';
-import type { SlowOptions, SlowReply, SlowRequest } from './request.ts';
+import { isForOwner, type SlowOptions, type SlowReply, type SlowRequest } from './request.ts';
 import { Revalidator } from './revalidator.ts';
 import { slowOn } from './slow.ts';
 import { type Step, type Steps, takeSteps } from './steps.ts';
@@ -45,14 +45,8 @@ export class SlowPath {
 
   /** Answers what control asks. A request that is wrong changes nothing and throws. */
   ask(request: SlowRequest): SlowReply {
+    if (isForOwner(request)) return this.#carryOut(this.#owner.ask(request));
     switch (request.command) {
-      case 'rules':
-      case 'flows':
-      case 'tables':
-      case 'ports':
-      case 'wait':
-      case 'purge':
-        return this.#carryOut(this.#owner.ask(request));
       case 'watch': {
         const punted = this.#handler.ask(request) as Watched;
         return together([punted, this.#owner.monitors.take(request.monitor)]);

@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parseFlows } from '../../src/table/parse.ts';
-import { Tables } from '../../src/table/tables.ts';
 import { NaiveMacs } from '../support/naive-macs.ts';
 import { chance, pick, type Random, seeded } from '../support/seeded.ts';
-import { contextOf, type TestContext } from './context.ts';
+import type { TestContext } from './context.ts';
 import { Machine } from './machine.ts';
 import { Beyond, Naive, type Outcome } from './naive.ts';
-import { universeFlow, universeGroups, universePacket } from './universe.ts';
+import { universeFlow, universePacket, universeTables } from './universe.ts';
 
 const RUNS = 40;
 
@@ -47,15 +46,7 @@ function randomWorld(random: Random): World {
   }
   const up = chance(random, 0.5);
   const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}`, up: number !== 2 || up }]));
-  const context = contextOf({
-    tables: new Tables(),
-    groups: universeGroups(random),
-    meters: new Map([[1, 0]]),
-    macs,
-    ports,
-  });
-  const lines = Array.from({ length: 8 + random.below(30) }, () => universeFlow(random));
-  context.tables.add(parseFlows(lines.join('\n')), 0);
+  const { context, lines } = universeTables(random, macs, ports);
   return { context, machine: new Machine(context), lines };
 }
 

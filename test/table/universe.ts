@@ -1,6 +1,7 @@
 /** Tables and packets drawn from a universe so small that they meet. */
 import type { Group } from '../../src/table/group.ts';
 import { parseFlows } from '../../src/table/parse.ts';
+import { Tables } from '../../src/table/tables.ts';
 import {
   arp,
   ethernet,
@@ -16,6 +17,7 @@ import {
   udp,
 } from '../support/packets.ts';
 import { chance, pick, type Random } from '../support/seeded.ts';
+import { contextOf, type Given, type TestContext } from './context.ts';
 import { parseFlow } from './flow.ts';
 
 const MACS = ['02:00:00:00:00:0a', '02:00:00:00:00:0b', '02:00:00:00:01:0b'];
@@ -347,4 +349,23 @@ export function universeGroups(random: Random): Map<number, Group> {
     },
   ];
   return new Map(groups.map((group) => [group.id, group]));
+}
+
+/** What a translation is given with some flows of the universe, its groups and a meter; and the flows, one a line. */
+export function universeTables(
+  random: Random,
+  macs: Given['macs'] & {},
+  ports: Given['ports'] & {},
+): { context: TestContext; lines: string[] } {
+  const tables = new Tables();
+  const context = contextOf({
+    tables,
+    groups: universeGroups(random),
+    meters: new Map([[1, 0]]),
+    macs,
+    ports,
+  });
+  const lines = Array.from({ length: 8 + random.below(30) }, () => universeFlow(random));
+  tables.add(parseFlows(lines.join('\n')), 0);
+  return { context, lines };
 }

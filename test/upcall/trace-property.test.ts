@@ -9,9 +9,7 @@ import { composeFrame } from '../../src/table/compose.ts';
 import { changesBetween } from '../../src/table/describe.ts';
 import { wordsOf } from '../../src/table/match.ts';
 import { formatActions, formatMatch } from '../../src/table/megaflow.ts';
-import { parseFlows } from '../../src/table/parse.ts';
 import { parsePacket } from '../../src/table/parse-packet.ts';
-import { Tables } from '../../src/table/tables.ts';
 import { TraceRecorder } from '../../src/table/trace.ts';
 import { translate } from '../../src/table/translate.ts';
 import { TrialFrame } from '../../src/trial.ts';
@@ -21,10 +19,10 @@ import { NaiveMacs } from '../support/naive-macs.ts';
 import { ACK, ethernet, FIN, icmp, ipv4, RST, SYN, tcp, udp } from '../support/packets.ts';
 import { Rig } from '../support/rig.ts';
 import { chance, pick, type Random, seeded } from '../support/seeded.ts';
-import { contextOf } from '../table/context.ts';
+import type { contextOf } from '../table/context.ts';
 import { Machine } from '../table/machine.ts';
 import { packetAndKin } from '../table/packets.ts';
-import { universeFlow, universeGroups, universePacket } from '../table/universe.ts';
+import { universePacket, universeTables } from '../table/universe.ts';
 import { SmallSwitch } from './small-switch.ts';
 
 const NO_NUMBERS = new Map<string, number>();
@@ -42,16 +40,7 @@ function randomContext(random: Random) {
   const ports = new Map([1, 2, 3].map((number) => [number, { name: `p${number}`, up: true }]));
   const macs = new NaiveMacs(8192, 300_000);
   macs.learn({ vlan: 0, mac: 0x0200_0000_000b, port: 2 }, 0);
-  const context = contextOf({
-    tables: new Tables(),
-    groups: universeGroups(random),
-    meters: new Map([[1, 0]]),
-    macs,
-    ports,
-  });
-  const lines = Array.from({ length: 8 + random.below(30) }, () => universeFlow(random));
-  context.tables.add(parseFlows(lines.join('\n')), 0);
-  return { context, lines };
+  return universeTables(random, macs, ports);
 }
 
 /** More are a loop, which comes upon limits of which a trace knows nothing. */
