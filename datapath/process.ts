@@ -1,9 +1,10 @@
 /**
  * What happens to a received batch, a stage at a time over all its frames:
  *
- *     parse ──▶ look up (lookup.ts) ──▶ act, or hand to a handler
- *       ▲                                │
- *       └──── frames that go round ◀─────┘
+ *     parse ──▶ look up (lookup.ts) ──▶ act, or hand to a handler, or wait for what a handler has (order.ts)
+ *       ▲                                │                            │
+ *       ├──── frames that go round ◀─────┘                            │
+ *       └──── when that is done (`resume`) ◀──────────────────────────┘
  */
 
 import { execute } from './action/execute';
@@ -14,26 +15,54 @@ import { COUNT_BATCHES, COUNT_RECEIVED, COUNT_UPCALLS, count, flowCounters, port
 import { DROP_UPCALL_QUEUE_FULL, PARSED } from './drop';
 import { Flow, flowNumber, programAt } from './flow/flow';
 import { Key } from './flow/key';
+import { strandIn } from './handlers';
 import { lookUpAll } from './lookup';
 import { enter } from './memory/epoch';
 import { available } from './memory/ring';
 import { self } from './memory/thread';
+import { areOut, areWaiting, beginOrder, goRoundInOrder, isOut, noteOut, takeDue, wait } from './order';
 import { Frame, frameAt, receiveFrame } from './packet/frame';
 import { parse } from './packet/parse';
 import { portAt } from './port/port';
 import { nextRound } from './recirculate';
-import { passToHandler, ringHandlers } from './share';
+import { hasUnpublished, passToHandler } from './share';
 import { noteStage, now, STAGE_ACT, STAGE_LOOK_UP, STAGE_PARSE } from './stage';
-import { drop, mirror } from './transmit';
+import { drop, flush, mirror } from './transmit';
+
+/** What has waited once does so no more: it goes to the handler, behind what it is to come after. */
+let mayWait: bool = true;
 
 /** Runs the `n` frames of this thread's batch, which came in at `port`. */
 export function process(port: u32, n: u32): void {
   enter();
   countReceived(port, n);
+  beginOrder(true);
   const mirrors = portAt(port).mirrorIn;
   if (self.timing != 0) runTimed(n, mirrors);
   else run(parseAll(n, mirrors));
-  for (n = takeNextRound(); n != 0; n = takeNextRound()) run(parseAll(n, 0));
+  runRounds();
+}
+
+/** Between two batches: runs up to a batch of the frames that have waited and may go on. Returns how many. */
+export function resume(): u32 {
+  const n = takeDue();
+  if (n == 0) return 0;
+  enter();
+  beginOrder(false);
+  mayWait = false;
+  run(parseAll(n, 0));
+  runRounds();
+  mayWait = true;
+  return n;
+}
+
+/** Runs the frames of the batch that go round, until none does; and misses follow what was before them. */
+function runRounds(): void {
+  for (let n = takeNextRound(); n != 0; n = takeNextRound()) {
+    if (areOut) goRoundInOrder();
+    run(parseAll(n, 0));
+  }
+  if (hasUnpublished()) flush();
 }
 
 /** Looks up and acts on the `n` frames of the batch, which are parsed. */
@@ -103,21 +132,19 @@ export function parseAll(n: u32, mirrors: u32): u32 {
 
 /** Tells the key of a frame that comes round where it was, and what was found out about it there. */
 export function continueRound(frame: Frame, key: Key): void {
-  key.recirculation = <u16>frame.recirculation;
+  key.recirculation = frame.recirculation;
   bringAlong(frame, key);
 }
 
 function actAll(n: u32): void {
   const flows = batch() + BATCH_FLOWS;
-  let misses: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
     const flow = load<usize>(flows + ((<usize>i) << 2));
+    if (areOut && staysBehind(i, flow != 0)) continue;
     if (flow != 0) act(i, changetype<Flow>(flow));
-    else if (upcall(i)) misses++;
+    else upcall(i);
   }
   letGo();
-  count(COUNT_UPCALLS, misses);
-  ringHandlers();
 }
 
 /** Credits the flow and runs its program on frame `i` of the batch. */
@@ -133,8 +160,21 @@ export function act(i: u32, flow: Flow): void {
 }
 
 /** Third tier: hands frame `i` of the batch to a handler. */
-function upcall(i: u32): bool {
-  if (passToHandler(frameIn(i), keyIn(i))) return true;
-  drop(frameIn(i), DROP_UPCALL_QUEUE_FULL);
-  return false;
+function upcall(i: u32): void {
+  const number = frameIn(i);
+  const strand = strandIn(frameAt(number), keyIn(i));
+  if (!passToHandler(number, strand)) return drop(number, DROP_UPCALL_QUEUE_FULL);
+  noteOut(strand);
+  count(COUNT_UPCALLS, 1);
+}
+
+/** Has frame `i` of the batch, which a flow takes or not, stay behind what is before it; false: nothing is. */
+function staysBehind(i: u32, isHit: bool): bool {
+  const number = frameIn(i);
+  const strand = strandIn(frameAt(number), keyIn(i));
+  const isBehind = areWaiting(strand) || (isHit && isOut(strand));
+  if (!isBehind) return false;
+  if (!mayWait) upcall(i);
+  else if (!wait(number, strand)) drop(number, DROP_UPCALL_QUEUE_FULL);
+  return true;
 }

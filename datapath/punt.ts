@@ -11,6 +11,7 @@ import { bringAlong } from './conntrack/state';
 import { COUNT_COPIES_FORWARDED, COUNT_FORWARDED, count } from './counters';
 import { DROP_CONTROLLER_QUEUE_FULL, PARSED } from './drop';
 import { Key } from './flow/key';
+import { strandIn } from './handlers';
 import { map, NONE } from './memory/arena';
 import { CHECKSUM_PARTIAL, FRAME_COPY, FRAME_PUNT, frameAt, giveFrame } from './packet/frame';
 import { parse } from './packet/parse';
@@ -22,11 +23,12 @@ import { drop } from './transmit';
 export function punt(number: u32, index: u32, bytes: u32, key: Key): void {
   const frame = frameAt(number);
   if (frame.checksum == CHECKSUM_PARTIAL) completeChecksum(frame);
+  const strand = strandIn(frame, key);
   frame.flags |= FRAME_PUNT;
   frame.punt = index;
   frame.puntLength = frame.length;
   truncate(frame, bytes);
-  if (!passToHandler(number, key)) drop(number, DROP_CONTROLLER_QUEUE_FULL);
+  if (!passToHandler(number, strand)) drop(number, DROP_CONTROLLER_QUEUE_FULL);
 }
 
 /** How many punts this thread's batch has, those that are gone counted. */

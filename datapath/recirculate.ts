@@ -6,9 +6,10 @@
 import { COUNT_UPCALLS, count } from './counters';
 import { DROP_BATCH_FULL, DROP_RECIRCULATION_LIMIT, DROP_UPCALL_QUEUE_FULL } from './drop';
 import { Key } from './flow/key';
-import { chooseHandler, isHandler } from './handlers';
+import { isHandler, strandOf } from './handlers';
 import { Ring, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
+import { noteRound } from './order';
 import { frameAt, passFrame } from './packet/frame';
 import { passToHandler } from './share';
 import { drop } from './transmit';
@@ -25,15 +26,17 @@ export function nextRound(): Ring {
 export function recirculate(number: u32, recirculation: u32, key: Key): void {
   const frame = frameAt(number);
   if (frame.rounds == <u8>MAX_ROUNDS) return drop(number, DROP_RECIRCULATION_LIMIT);
-  if (frame.rounds == 0) frame.handler = <u8>chooseHandler(key);
+  if (frame.rounds == 0) frame.strand = <u16>strandOf(key);
   frame.rounds++;
-  frame.recirculation = recirculation;
-  if (isHandler()) missAgain(number, key);
+  frame.recirculation = <u16>recirculation;
+  if (isHandler()) missAgain(number);
   else if (!passFrame(number, self.number)) drop(number, DROP_BATCH_FULL);
 }
 
 /** The handler takes the frame with its next misses. */
-function missAgain(number: u32, key: Key): void {
-  if (passToHandler(number, key)) count(COUNT_UPCALLS, 1);
-  else drop(number, DROP_UPCALL_QUEUE_FULL);
+function missAgain(number: u32): void {
+  const frame = frameAt(number);
+  if (!passToHandler(number, frame.strand)) return drop(number, DROP_UPCALL_QUEUE_FULL);
+  noteRound(frame);
+  count(COUNT_UPCALLS, 1);
 }

@@ -17,7 +17,7 @@
  *
  * `releaseLocks` comes first and at once, since others may be spinning. The rest is done while every other
  * thread stands still between two rounds: it uses no flow then, and of the frames that came in it has at most
- * some in its transmit queues, or punts that a controller has not seen yet. `mendDatagrams` is the first of it.
+ * some in its transmit queues, some that wait for their turn, or punts that a controller has not seen yet. `mendDatagrams` is the first of it.
  */
 import { BATCH } from './batch';
 import { releaseStations } from './bridge/stations';
@@ -72,8 +72,9 @@ import {
   POOLS,
   releasePool,
 } from './memory/pool';
-import { clear, peek, ringBetween, waiting } from './memory/ring';
+import { clear, peek, Ring, ringBetween, unstage, waiting } from './memory/ring';
 import { beginAgain, self, threadAt } from './memory/thread';
+import { forgetOrder, waitingIn } from './order';
 import {
   FRAME_COPY,
   frameAt,
@@ -230,6 +231,7 @@ export function settle(copies: bool): u32 {
     for (let to: u32 = 0; to < map.threadCount; to++) missing -= packetsInRing(thread, to, copies);
     if (thread == self.number) continue;
     missing -= packetsInQueues(thread, copies) + packetsInPunts(thread, copies);
+    if (thread < map.handlerThread) missing -= packetsIn(waitingIn(thread), copies);
   }
   missing -= packetsInTable(copies);
   if (<i64>missing <= 0) return 0;
@@ -238,8 +240,10 @@ export function settle(copies: bool): u32 {
 }
 
 function packetsInRing(from: u32, to: u32, copies: bool): u64 {
-  if (isOwn(from, to)) return 0;
-  const ring = ringBetween(from, to);
+  return isOwn(from, to) ? 0 : packetsIn(ringBetween(from, to), copies);
+}
+
+function packetsIn(ring: Ring, copies: bool): u64 {
   let packets: u64 = 0;
   for (let i = waiting(ring); i != 0; i--) packets += packetsOf(peek(ring, i - 1), copies);
   return packets;
@@ -285,8 +289,10 @@ function packetsOf(number: u32, copies: bool): u64 {
 export function reset(): void {
   for (let port: u32 = 0; port < map.portCount; port++) transmitQueue(port).count = 0;
   clear(ringBetween(self.number, self.number));
+  for (let to: u32 = 0; to < map.threadCount; to++) unstage(ringBetween(self.number, to));
   renewShares();
   forgetPunts();
   beginAgain();
+  forgetOrder();
   count(COUNT_THREAD_RESTARTS, 1);
 }

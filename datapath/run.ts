@@ -54,6 +54,7 @@ export { currentEpoch, enter, leave } from './memory/epoch';
 export { findName, internName, nameSerial, readName, sweepNames } from './memory/names';
 export { everTaken } from './memory/pool';
 export { attach } from './memory/thread';
+export { noteDone } from './order';
 export { coalesce } from './packet/coalesce';
 export { giveFrame, takeFrame } from './packet/frame';
 export { xdpBacklog, xdpPoll, xdpRelease, xdpTransmit } from './port/afxdp';
@@ -69,7 +70,7 @@ export {
   packetSent,
 } from './port/packet';
 export { streamPoll, streamTransmit } from './port/stream';
-export { process } from './process';
+export { process, resume } from './process';
 export { endPunt, parsePunt, puntCount } from './punt';
 export { reclaimFlows, reclaimFrames, releaseLocks, reset, settle } from './reclaim';
 export {

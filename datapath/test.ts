@@ -24,7 +24,7 @@ export { cached, remember } from './flow/cache';
 export { classify } from './flow/classifier';
 export { hashKey } from './flow/hash';
 export { move as moveLife } from './flow/life';
-export { chooseHandler } from './handlers';
+export { chooseHandler, strandOf } from './handlers';
 export { arrive, format as formatBarrier, leave as leaveBarrier } from './memory/barrier';
 export {
   find as findInMap,
@@ -53,5 +53,5 @@ export { splice } from './packet/splice';
 export { completeChecksum, verifyChecksum } from './packet/transport-checksum';
 export { popVlan, pushVlan } from './packet/vlan';
 export * from './run';
-export { passToHandler, shareOf, takePassed } from './share';
+export { passToHandler, shareOf, sharesBetween, sharesWaiting, takePassed } from './share';
 export { enqueue } from './transmit';

@@ -22,11 +22,13 @@ import {
   DROP_THREAD_QUEUE_FULL,
   DROP_TRANSMIT_ERROR,
 } from './drop';
+import { isHandler } from './handlers';
 import { map, NONE } from './memory/arena';
 import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
-import { available, RING_SLOTS, ringBetween } from './memory/ring';
+import { arrived, isEmpty, left, RING_SLOTS, Ring, ringBetween } from './memory/ring';
 import { noteHeld, noteReady, self, THREAD_HELD_PORTS, THREAD_READY_PORTS } from './memory/thread';
+import { hear, isDue, wakeWaiting } from './order';
 import {
   copyFrame,
   FRAME_COPY,
@@ -45,12 +47,14 @@ import {
   portAt,
   queued,
   senderFor,
+  senderOf,
   setQueued,
   stateOf,
   TRANSMIT_SLOTS,
   TransmitQueue,
   transmitQueue,
 } from './port/port';
+import { publishMisses } from './share';
 
 /** Ends a frame that goes nowhere. */
 export function drop(number: u32, reason: u32): void {
@@ -120,8 +124,9 @@ function queueFor(number: u32, port: u32): void {
 }
 
 /**
- * Passes on what other threads send for this one; what is left in the list of ready ports is for queues of its
- * own, and their drivers transmit it. Returns how many ports that is.
+ * Passes on what other threads send for this one, and then, unless some of that is held back, what handlers are to take:
+ * so packets that found a flow are before those of it that do not any more. What is left in the list of ready ports is for
+ * queues of its own, and their drivers transmit it. Returns how many ports that is.
  */
 export function flush(): u32 {
   retryHeld();
@@ -139,6 +144,7 @@ export function flush(): u32 {
     }
   }
   self.readyPorts = own;
+  if (self.heldPorts == 0) publishMisses();
   return own;
 }
 
@@ -158,13 +164,22 @@ function retryHeld(): void {
   self.heldPorts = held;
 }
 
-/** Puts the frames queued for a port into the ring to its sender; false when some are left for want of room. */
+/**
+ * Puts the frames queued for a port into the rings to its senders; false when some are left for want of room. What a
+ * handler has goes to the sender of the thread that it came from: so the packets of a flow all leave by one queue.
+ */
 function passOn(port: u32): bool {
-  const sender = senderFor(port);
   const queue = transmitQueue(port);
+  const handles = isHandler();
   let gone: u32 = 0;
-  while (gone < queue.count && passFrame(queued(queue, gone), sender)) gone++;
-  if (gone != 0) ring(sender);
+  let senders: u32 = 0;
+  for (; gone < queue.count; gone++) {
+    const number = queued(queue, gone);
+    const sender = senderOf(port, handles ? <u32>frameAt(number).origin : self.number);
+    if (!passFrame(number, sender)) break;
+    senders |= 1 << sender;
+  }
+  for (; senders != 0; senders &= senders - 1) ring(ctz<u32>(senders));
   queue.count -= gone;
   const first = changetype<usize>(queue) + offsetof<TransmitQueue>();
   if (queue.count != 0) memory.copy(first, first + ((<usize>gone) << 2), (<usize>queue.count) << 2);
@@ -178,33 +193,71 @@ function dropQueue(port: u32): void {
   queue.count = 0;
 }
 
+/** So many frames are taken from one ring at a time: a transmit queue has room for those of two. */
+const COLLECTED: u32 = RING_SLOTS / 4;
+
 /**
  * Takes what other threads want sent by this one. Returns how many frames that was. A round begins with
  * this, and nothing found before is held: a thread that only sends for others must not stop the epoch.
+ *
+ * Of one flow, what a datapath thread passed on is before what a handler sends that got it later, and nothing is behind
+ * that which this thread has not taken (order.ts). So it looks into the rings of handlers first; and takes what it saw there
+ * when it has taken what was in those of datapath threads then.
  */
 export function collect(): u32 {
   enter();
+  if (!isLeft(0, handlersEnd())) {
+    for (let from = map.handlerThread; from < handlersEnd(); from++) arrived(ringBetween(from, self.number));
+    for (let from: u32 = 0; from < map.handlerThread; from++) arrived(ringBetween(from, self.number));
+  }
+  let frames = takeToSend(0, map.handlerThread);
+  if (!isLeft(0, map.handlerThread)) {
+    const handled = takeToSend(map.handlerThread, handlersEnd());
+    if (handled != 0) wakeWaiting();
+    frames += handled;
+  }
+  hear();
+  return frames;
+}
+
+/** The number behind the last handler's. */
+function handlersEnd(): u32 {
+  return map.handlerThread + map.handlerCount;
+}
+
+/** Whether something is left of what this thread saw in the rings from some others, in order. */
+function isLeft(first: u32, end: u32): bool {
+  for (let from = first; from < end; from++) {
+    if (from != self.number && left(ringBetween(from, self.number)) != 0) return true;
+  }
+  return false;
+}
+
+/** Takes of what this thread saw in the rings from some others as much as may be. Returns how many frames that is. */
+function takeToSend(first: u32, end: u32): u32 {
   let frames: u32 = 0;
-  for (let from: u32 = 0; from < map.threadCount; from++) {
-    if (from == self.number) continue;
-    const source = ringBetween(from, self.number);
-    const n = min<u32>(available(source), RING_SLOTS / 4);
-    for (let i: u32 = 0; i < n; i++) {
-      const number = receiveFrame(source);
-      const port = frameAt(number).port;
-      if (stateOf(port) == PORT_NONE)
-        dropAtPort(number, port, DROP_PORT_CLOSED); // removed meanwhile
-      else queueFor(number, port);
-    }
-    frames += n;
+  for (let from = first; from < end; from++) {
+    if (from != self.number) frames += takeFrom(ringBetween(from, self.number));
   }
   return frames;
+}
+
+function takeFrom(source: Ring): u32 {
+  const n = min<u32>(left(source), COLLECTED);
+  for (let i: u32 = 0; i < n; i++) {
+    const number = receiveFrame(source);
+    const port = frameAt(number).port;
+    if (stateOf(port) == PORT_NONE)
+      dropAtPort(number, port, DROP_PORT_CLOSED); // removed meanwhile
+    else queueFor(number, port);
+  }
+  return n;
 }
 
 /** Whether something is there for this thread: the last look before sleep. */
 export function hasWork(): bool {
   for (let from: u32 = 0; from < map.threadCount; from++) {
-    if (available(ringBetween(from, self.number)) != 0) return true;
+    if (!isEmpty(ringBetween(from, self.number))) return true;
   }
-  return false;
+  return self.number < map.handlerThread && isDue();
 }

@@ -18,6 +18,7 @@ import { map, NONE } from './memory/arena';
 import { enter } from './memory/epoch';
 import { available, ringBetween } from './memory/ring';
 import { self } from './memory/thread';
+import { beginTurn, endRound } from './order';
 import { FRAME_PUNT, frameAt } from './packet/frame';
 import { act, parseAll } from './process';
 import { addPunt, endPunts, puntCount } from './punt';
@@ -50,8 +51,14 @@ function takeFrom(from: u32, most: u32, misses: u32): u32 {
   const room = BATCH - misses - puntCount();
   for (let n = min<u32>(min<u32>(available(ringBetween(from, self.number)), most), room); n > 0; n--) {
     const number = takePassed(from);
-    if (frameAt(number).flags & FRAME_PUNT) addPunt(number);
-    else setFrameIn(misses++, number);
+    const frame = frameAt(number);
+    if (frame.flags & FRAME_PUNT) {
+      addPunt(number);
+      continue;
+    }
+    if (from == self.number) endRound(frame);
+    else beginTurn(frame, from);
+    setFrameIn(misses++, number);
   }
   return misses;
 }

@@ -89,6 +89,7 @@ import {
   STAGES_STRIDE,
   STATION_STRIDE,
   STATION_TABLE_SIZE,
+  STRANDS_STRIDE,
   SUBTABLE_STRIDE,
   TALLIES,
   TALLY_STRIDE,
@@ -192,7 +193,8 @@ function plan(limits: ArenaLimits): { regions: Region[]; bytes: number } {
   region('caches', threads, CACHE_ENTRIES * 8);
   region('transmitQueues', threads * ports, TRANSMIT_STRIDE);
   region('rings', threads * threads, RING_STRIDE);
-  region('shares', threads * rolesOf(limits).handlers, SHARES_STRIDE);
+  region('shares', threads * (rolesOf(limits).handlers + 1), SHARES_STRIDE);
+  region('strands', rolesOf(limits).datapaths, STRANDS_STRIDE);
   region('ports', ports, PORT_STRIDE);
   region('meters', METERS, METER_STRIDE);
   region('tallies', threads * TALLIES, TALLY_STRIDE);

@@ -2,6 +2,7 @@
 export interface Exports {
   attach(thread: number): void;
   process(port: number, frames: number): void;
+  resume(): number;
   collect(): number;
   flush(): number;
   hasWork(): number;
@@ -46,6 +47,7 @@ export interface Exports {
   checksSequence(): boolean;
   setSequenceChecking(isOn: boolean): void;
   takeMisses(): number;
+  noteDone(): void;
   puntCount(): number;
   parsePunt(punt: number): boolean;
   endPunt(punt: number, delivered: boolean): void;

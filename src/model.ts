@@ -163,7 +163,7 @@ export const UPCALL_ACTIONS = ['set', 'pause', 'resume', 'wait', 'purge', 'repla
 export type UpcallAction = (typeof UPCALL_ACTIONS)[number];
 
 /** How installed flows are looked after: of all together, then of each thread that does something for it. */
-export type UpcallRow = UpkeepRow | UpcallHandlerRow | RevalidatorRow;
+export type UpcallRow = UpkeepRow | UpcallDatapathRow | UpcallHandlerRow | RevalidatorRow;
 
 export interface UpkeepRow {
   kind: 'flows';
@@ -196,6 +196,13 @@ export interface UpcallHandlerRow {
   thread: number;
   handled: number;
   /** In its queues. */
+  waiting: number;
+}
+
+export interface UpcallDatapathRow {
+  kind: 'datapath';
+  thread: number;
+  /** Packets that wait until a handler is done with those before them. */
   waiting: number;
 }
 

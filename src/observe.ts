@@ -70,6 +70,8 @@ import {
   RuleCounters,
   STAGES,
   STAGES_STRIDE,
+  STRANDS_STRIDE,
+  STRANDS_WAITING,
   StageTime,
   StationTable,
   SUBTABLE_STRIDE,
@@ -382,12 +384,18 @@ export class Observer {
   waiting(thread: number): number {
     const { threads } = this.#arena.limits;
     const at = regionAddress(this.#arena, 'rings');
-    const inRing = (from: number): number => {
-      const ring = (at + (from * threads + thread) * RING_STRIDE) >> 2;
-      const taken = this.#u32[ring + (RING_CONSUMER >> 2)]!;
-      return (this.#u32[ring]! - taken) >>> 0;
-    };
+    const inRing = (from: number) => this.#inRing(at + (from * threads + thread) * RING_STRIDE);
     return this.#threads().reduce((sum, from) => sum + inRing(from), 0);
+  }
+
+  /** How many packets wait in datapath thread `thread` until a handler is done with what is before them. */
+  waitingInOrder(thread: number): number {
+    return this.#inRing(regionAddress(this.#arena, 'strands') + thread * STRANDS_STRIDE + STRANDS_WAITING);
+  }
+
+  #inRing(at: number): number {
+    const [put, taken] = [this.#u32[at >> 2]!, this.#u32[(at + RING_CONSUMER) >> 2]!];
+    return (put - taken) >>> 0;
   }
 
   /** What a tally has counted, ever. */

@@ -51,14 +51,18 @@ function request(number: u32, asked: CtRequest, next: usize, key: Key): usize {
 function goOn(first: u32, last: u32, pc: usize, key: Key): usize {
   const port = frameAt(last).port;
   const rounds = frameAt(last).rounds;
-  const handler = frameAt(last).handler;
+  const strand = frameAt(last).strand;
+  const origin = frameAt(last).origin;
+  const turn = frameAt(last).turn;
   const recirculation = frameAt(last).recirculation;
   for (let at = first + 1; at != 0; ) {
     const number = at - 1;
     const frame = frameAt(number);
     frame.port = port;
     frame.rounds = rounds;
-    frame.handler = handler;
+    frame.strand = strand;
+    frame.origin = origin;
+    frame.turn = turn;
     frame.recirculation = recirculation;
     at = fragmentAt(number).next;
     execute(number, pc, key);

@@ -2,12 +2,11 @@
  * Shares: one thread passes on frames of a port that may have a single one more in the ring, and of another port,
  * while the handler takes from what was there.
  */
-import { keyIn } from '../batch';
 import { changes, shares } from '../explore';
 import { map } from '../memory/arena';
 import { available, RING_CONSUMER, RING_SLOTS, RING_STRIDE, Ring, ringBetween } from '../memory/ring';
 import { FRAME_RECORD, frameAt } from '../packet/frame';
-import { passToHandler, SHARES_STRIDE, shareOf, takePassed } from '../share';
+import { passToHandler, publishMisses, SHARES_STRIDE, shareOf, sharesBetween, takePassed } from '../share';
 
 const HANDLER: u32 = 1;
 const FLOODING: u32 = 0;
@@ -22,14 +21,19 @@ function ring(): Ring {
   return ringBetween(0, HANDLER);
 }
 
+function between(): usize {
+  return sharesBetween(0, HANDLER);
+}
+
 /** A port has no more than its share of the ring by its counts, nor less than nothing. */
 function checkCounts(most: u32): void {
-  assert(shareOf(0, HANDLER, FLOODING) <= most && shareOf(0, HANDLER, QUIET) <= most, 'the counts are wrong');
+  assert(shareOf(between(), FLOODING) <= most && shareOf(between(), QUIET) <= most, 'the counts are wrong');
 }
 
 /** The handler may have one in hand that it has not counted. */
 function pass(number: u32): bool {
-  const passed = passToHandler(number, keyIn(0));
+  const passed = passToHandler(number, 0);
+  publishMisses();
   checkCounts(MOST + 1);
   return passed;
 }
@@ -42,14 +46,14 @@ function inRing(): u32 {
 
 /** How many are counted. */
 function counted(): u32 {
-  return shareOf(0, HANDLER, FLOODING) + shareOf(0, HANDLER, QUIET);
+  return shareOf(between(), FLOODING) + shareOf(between(), QUIET);
 }
 
 export function setUp(): void {
   map.handlerThread = HANDLER;
   shares(changetype<usize>(ring()), 128);
   changes(changetype<usize>(ring()) + 128, RING_STRIDE - 128);
-  shares(map.shares, SHARES_STRIDE);
+  shares(between(), SHARES_STRIDE);
   changes(map.portCounters, map.flowCounters - map.portCounters);
   changes(map.frameRecords, <usize>(1024 * FRAME_RECORD));
   changes(map.threads, map.batches - map.threads);
@@ -80,5 +84,5 @@ export function thread1(): void {
 
 export function check(): void {
   assert(counted() == inRing(), 'the counts are not what is in the ring');
-  assert(shareOf(0, HANDLER, QUIET) == 2, 'a frame is not counted');
+  assert(shareOf(between(), QUIET) == 2, 'a frame is not counted');
 }

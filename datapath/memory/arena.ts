@@ -24,6 +24,7 @@ export class ArenaMap {
   transmitQueues: usize;
   rings: usize;
   shares: usize;
+  strands: usize;
   ports: usize;
   meters: usize;
   tallies: usize;

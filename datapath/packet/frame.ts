@@ -49,9 +49,12 @@ export class Frame {
   checksumOffset: u16; // offset from checksumStart
   joined: u16; // frames that this one has taken in (coalesce.ts); they share its fate
   rounds: u8; // how often it has gone round (recirculate.ts)
-  handler: u8; // when it has gone round: the handler that it was for when it came in (handlers.ts)
+  origin: u8; // with a handler: the thread that it came from
   holder: u16; // HELD_…
-  recirculation: u32; // when it has gone round: its key's
+  strand: u16; // when it has gone round, or waits: that of its key as it came in (handlers.ts)
+  recirculation: u16; // when it has gone round: its key's
+  turn: u8; // with a handler: its turn when it took the frame (order.ts)
+  pad47: u8;
   punt: u32; // FRAME_PUNT: what the handler knows it by (punt.ts)
   puntLength: u32; // FRAME_PUNT: its length before it was cut short
   connection: u32; // FRAME_TRACKED: number + 1 of the one that heard of it last; 0: none
@@ -205,7 +208,9 @@ export function duplicate(frame: Frame, room: u32): u32 {
   copy.segmentType = frame.segmentType;
   copy.segmentSize = frame.segmentSize;
   copy.rounds = frame.rounds;
-  copy.handler = frame.handler;
+  copy.strand = frame.strand;
+  copy.origin = frame.origin;
+  copy.turn = frame.turn;
   copy.recirculation = frame.recirculation;
   if (frame.flags & FRAME_TRACKED) copyTracking(copy, frame);
   return number;

@@ -3,7 +3,8 @@
  *
  * A port has one queue or several. A queue belongs to one datapath thread, which alone receives from it and
  * sends through it; a thread has at most one queue of a port. A thread that has none passes its frames for the
- * port to one that has, always the same, so that frames of one flow do not overtake each other:
+ * port to one that has, always the same, so that frames of one flow do not overtake each other; a handler passes what
+ * it has from a thread to the one that sends for that:
  *
  *     senders   of a port with queues on threads 1 and 2, in a switch of five threads
  *
@@ -55,9 +56,14 @@ export function isUp(port: u32): bool {
   return stateOf(port) == PORT_UP;
 }
 
+/** The thread that sends what `thread` has for a port. */
+export function senderOf(port: u32, thread: u32): u32 {
+  return <u32>load<u8>(changetype<usize>(portAt(port)) + PORT_SENDERS + thread);
+}
+
 /** The thread that sends what this one has for a port. */
 export function senderFor(port: u32): u32 {
-  return <u32>load<u8>(changetype<usize>(portAt(port)) + PORT_SENDERS + self.number);
+  return senderOf(port, self.number);
 }
 
 /**

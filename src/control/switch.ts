@@ -104,7 +104,7 @@ export function limitsOf(config: Config): ArenaLimits {
     connections: limits.connections,
     largeFrames:
       Math.max(limits.frames >> 4, 512 * (datapath + handler)) +
-      RING_SLOTS * datapath * handler +
+      RING_SLOTS * datapath * (handler + 1) +
       fragmentLimit(limits),
   };
 }

@@ -8,7 +8,14 @@ import {
   STAGE_SWEEP,
   STAGE_TRANSLATE,
 } from '../datapath.ts';
-import type { RevalidatorRow, ThreadRole, UpcallHandlerRow, UpcallRow, UpkeepRow } from '../model.ts';
+import type {
+  RevalidatorRow,
+  ThreadRole,
+  UpcallDatapathRow,
+  UpcallHandlerRow,
+  UpcallRow,
+  UpkeepRow,
+} from '../model.ts';
 import { occurred } from './counter-rows.ts';
 import { roleOf } from './rows.ts';
 
@@ -16,6 +23,7 @@ export function upcallRows(arena: Arena, observer: Observer): UpcallRow[] {
   const rounds = new Rounds(arena);
   return [
     upkeepRow(arena, observer, rounds),
+    ...threadsAs(arena, 'datapath').map((thread) => datapathRow(observer, thread)),
     ...threadsAs(arena, 'handler').map((thread) => handlerRow(observer, thread)),
     ...revalidatingThreads(arena).map((thread) => revalidatorRow(observer, rounds, thread)),
   ];
@@ -52,6 +60,10 @@ function upkeepRow(arena: Arena, observer: Observer, rounds: Rounds): UpkeepRow 
     evicted: occurred(observer.evictions()),
     refusedMoves: new Lives(arena).refused,
   };
+}
+
+function datapathRow(observer: Observer, thread: number): UpcallDatapathRow {
+  return { kind: 'datapath', thread: thread + 1, waiting: observer.waitingInOrder(thread) };
 }
 
 function handlerRow(observer: Observer, thread: number): UpcallHandlerRow {

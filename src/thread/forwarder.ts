@@ -97,7 +97,19 @@ export class Forwarder {
     const collected = this.#datapath.exports.collect();
     const isHeldUp = this.#datapath.isHeldUp();
     if (collected > 0 || isHeldUp) this.transmit();
-    return collected + (isHeldUp ? 1 : 0);
+    return collected + (isHeldUp ? 1 : this.#resume());
+  }
+
+  /** Sees those frames out that have waited for their turn, and returns how many. */
+  #resume(): number {
+    let resumed = 0;
+    while (!this.#datapath.isHeldUp()) {
+      const n = this.#datapath.exports.resume();
+      if (n === 0) break;
+      this.transmit();
+      resumed += n;
+    }
+    return resumed;
   }
 
   /** Sends on what other threads had for this one when this was called. */

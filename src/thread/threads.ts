@@ -1,6 +1,6 @@
 /** The switch on threads of its own: starts them, passes requests to them, keeps them alive, ends them in order. */
 import { closeSync } from 'node:fs';
-import { type Arena, rolesOf } from '../datapath.ts';
+import { type Arena, Observer, rolesOf } from '../datapath.ts';
 import type { DriverSpec } from '../port/port.ts';
 import { hasLibc } from '../sys/libc.ts';
 import { openDoorbell, ringDoorbell } from '../sys/poll.ts';
@@ -221,7 +221,10 @@ export class Threads implements Engine {
     this.#killed = Promise.all([this.#killed, killed]);
   }
 
-  /** Nothing more comes in; then handlers work off their queues; then what they sent goes out. */
+  /**
+   * Nothing more comes in; then handlers work off their queues, and threads what has waited for that, of which some may
+   * miss again; then what they sent goes out.
+   */
   async stop(): Promise<void> {
     this.#slow.end();
     await this.#killed;
@@ -230,6 +233,10 @@ export class Threads implements Engine {
       Promise.all(this.#of(role).map((thread) => thread.ask({ type })));
     try {
       await all('datapath', 'drain');
+      do {
+        await all('handler', 'drain');
+        await all('datapath', 'drain');
+      } while (this.#packetsWait());
       await all('handler', 'finish');
       await all('revalidator', 'finish');
       // What they still have for each other goes out in the first round, and nothing follows it.
@@ -238,6 +245,15 @@ export class Threads implements Engine {
     } finally {
       await this.#end();
     }
+  }
+
+  /** Whether some wait for what a handler had. */
+  #packetsWait(): boolean {
+    const { arena } = this.#common;
+    const observer = new Observer(arena);
+    return Array.from({ length: rolesOf(arena.limits).datapaths }, (_, thread) =>
+      observer.waitingInOrder(thread),
+    ).some((packets) => packets > 0);
   }
 
   async #end(): Promise<void> {

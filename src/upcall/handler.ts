@@ -80,6 +80,7 @@ export class Handler {
     const punts = exports.puntCount();
     for (let i = 0; i < punts; i++) exports.endPunt(i, this.#deliver(i));
     exports.flush();
+    exports.noteDone();
     const rest = this.#isFirst ? this.#lookAfterConnections() : 0;
     exports.leave();
     exports.reclaim();

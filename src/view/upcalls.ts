@@ -13,6 +13,8 @@ function factsOf(row: UpcallRow): Fact[] {
   switch (row.kind) {
     case 'flows':
       return upkeepFacts(row);
+    case 'datapath':
+      return [[`datapath ${row.thread}`, values({ waiting: row.waiting })]];
     case 'handler':
       return [handlerFact(row)];
     case 'revalidator':

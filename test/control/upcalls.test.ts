@@ -66,6 +66,7 @@ test('rounds on threads are paused, waited for, and purge', { timeout }, async (
   assert.deepEqual(
     rows.slice(1).map((row) => row.kind !== 'flows' && [row.kind, row.thread]),
     [
+      ['datapath', 1],
       ['handler', 2],
       ['handler', 3],
       ['revalidator', 4],

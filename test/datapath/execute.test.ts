@@ -454,10 +454,10 @@ test(
       }
       rig.dropMisses(DROP_FLOW);
       for (let n = 1; n > 0; ) {
-        n = 0;
+        n = rig.dropMisses(DROP_FLOW);
         for (const datapath of workers) {
-          n += datapath.exports.collect();
-          rig.transmit(datapath);
+          rig.catchUp(datapath);
+          n += rig.transmit(datapath).size;
         }
       }
       rig.checkFates();

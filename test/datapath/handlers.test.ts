@@ -214,6 +214,7 @@ test('a handler that sleeps is rung once a batch that has something for it', () 
   assert.deepEqual(rings(rig), [1, 1]);
   rig.receive(1, [...of(2), ...of(3)]);
   assert.deepEqual(rings(rig), [2, 2]);
+  takeAll(rig); // or the next would wait for these
   install(rig, 0, OP_CONTROLLER, 1, OP_CONTROLLER, 2);
   rig.receive(1, of(3));
   assert.deepEqual(rings(rig), [2, 3]);

@@ -15,7 +15,7 @@ for (const start of [0, 2 ** 32 - 500]) {
       const { datapath } = new Rig();
       const { exports, u32 } = datapath;
       const ring = exports.ringBetween(0, 1);
-      for (const at of [0, 4, CONSUMER, CONSUMER + 4]) u32[(ring + at) >> 2] = start;
+      for (const at of [0, 4, 8, CONSUMER, CONSUMER + 4]) u32[(ring + at) >> 2] = start;
       const twin: number[] = [];
       for (let i = 0; i < 2000; i++) {
         const isFilling = random.below(2) === 0;

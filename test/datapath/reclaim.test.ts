@@ -40,6 +40,7 @@ import { Rig } from '../support/rig.ts';
 import { pick, type Random, seeded } from '../support/seeded.ts';
 
 const PACKET = ethernet({}, ipv4({}, udp({}, new Uint8Array(20))));
+const OTHER = ethernet({}, ipv4({ src: '10.9.9.9' }, udp({}, new Uint8Array(20))));
 const ANY = new Uint8Array(KEY_SIZE);
 
 const HANDLER = 2;
@@ -69,7 +70,7 @@ function finish(rig: Rig): void {
 test('frames in hand are free again, and those that were received are dropped as thread_died', () => {
   const rig = switchRig();
   const [first] = rig.threads as [TestDatapath];
-  rig.receive(1, [PACKET]); // no flow: waits for the handler
+  rig.receive(1, [OTHER]); // no flow: waits for the handler
   flow(rig, OP_OUTPUT, 2, OP_OUTPUT, 1);
   rig.receive(1, [PACKET, PACKET]); // in transmit queues, two of them copies
   first.takeFrame(100);

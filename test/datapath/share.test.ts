@@ -30,6 +30,13 @@ import { chance, pick, Random, seeded } from '../support/seeded.ts';
 const shareOfFree = (places: number): number => Math.ceil((places << SHARE_SHIFT) / ((1 << SHARE_SHIFT) + 1));
 const ALONE = shareOfFree(RING_SLOTS);
 const SECOND = shareOfFree(RING_SLOTS - ALONE);
+/** How many frames of a port are in the ring from a thread to a handler. */
+const shareBetween = (
+  exports: TestDatapath['exports'],
+  from: number,
+  handler: number,
+  port: number,
+): number => exports.shareOf(exports.sharesBetween(from, handler), port);
 const DROP = Uint32Array.of(OP_DROP, DROP_FLOW, OP_END);
 
 /** A packet of each of so many flows. */
@@ -104,7 +111,7 @@ function homesOf(rig: Rig): Map<string, number> {
         rig.receive(port, [packet], rig.threads[thread]);
         homes.set(
           `${port} ${i}`,
-          HANDLERS.find((handler) => rig.datapath.exports.shareOf(thread, handler, port) === 1)!,
+          HANDLERS.find((handler) => shareBetween(rig.datapath.exports, thread, handler, port) === 1)!,
         );
         for (const handler of rig.handlers) serve(handler);
       }
@@ -147,8 +154,8 @@ const flood: Job = (datapath, state, seed) => {
   for (let sent = 0; sent < FLOOD; sent += 32) {
     receive(datapath, 1, 32);
     // The handler may have one in hand that it has not counted.
-    assert.ok(datapath.exports.shareOf(0, 1, 1) <= ALONE + 1, 'more than its share of the ring');
-    const more = random.below(MODEST - datapath.exports.shareOf(0, 1, 2) + 1);
+    assert.ok(shareBetween(datapath.exports, 0, 1, 1) <= ALONE + 1, 'more than its share of the ring');
+    const more = random.below(MODEST - shareBetween(datapath.exports, 0, 1, 2) + 1);
     if (chance(random, 0.1)) receive(datapath, 2, Math.min(more, 32));
   }
   datapath.exports.leave();
@@ -162,7 +169,7 @@ const handle: Job = (datapath, state) => {
     const [misses] = serve(datapath);
     for (const port of misses) taken[port]!++;
     for (const port of [1, 2]) {
-      const share = exports.shareOf(0, 1, port) >>> 0;
+      const share = shareBetween(exports, 0, 1, port) >>> 0;
       assert.ok(share <= ALONE, `${share | 0} of port ${port} seem to be in the ring`);
     }
     if (rest && misses.length === 0) break;
@@ -190,7 +197,7 @@ function checkShares(rig: Rig): void {
   for (const from of rig.threads.keys()) {
     for (const handler of HANDLERS) {
       for (const port of PORTS.flat()) {
-        const share = rig.datapath.exports.shareOf(from, handler, port);
+        const share = shareBetween(rig.datapath.exports, from, handler, port);
         assert.equal(share, inRing(rig, from, handler, port), `port ${port}, from ${from} to ${handler}`);
       }
     }
@@ -239,7 +246,7 @@ function tests(): void {
     const rig = new Rig({ frames: 4096 });
     rig.open(1, 2, 3);
     const many = (n: number) => Array<Uint8Array>(n).fill(PACKETS[0]!);
-    const shares = () => [1, 2, 3].map((port) => rig.datapath.exports.shareOf(0, 1, port));
+    const shares = () => [1, 2, 3].map((port) => shareBetween(rig.datapath.exports, 0, 1, port));
     rig.receive(1, many(1000));
     assert.deepEqual(shares(), [ALONE, 0, 0]);
     rig.receive(2, many(1000));
@@ -267,7 +274,7 @@ function tests(): void {
     };
     rig.receive(1, Array(100).fill(PACKETS[0]));
     while (rig.observer.port(1).upcallsRefused === 0) round();
-    assert.ok(handler.exports.shareOf(1, 1, 1) >= ALONE - 32);
+    assert.ok(shareBetween(handler.exports, 1, 1, 1) >= ALONE - 32);
     rig.receive(2, [PACKETS[1]!]);
     const n = handler.exports.takeMisses();
     const mine = Array.from({ length: n }, (_, i) => i).find((i) => handler.key(i)[Key.inPort] === 2)!;

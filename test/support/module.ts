@@ -42,9 +42,11 @@ interface StructureExports {
   forgetKeepers(): void;
 
   // Handlers
-  passToHandler(frame: number, key: number): number;
+  passToHandler(frame: number, strand: number): number;
   takePassed(from: number): number;
-  shareOf(from: number, handler: number, port: number): number;
+  sharesBetween(from: number, handler: number): number;
+  sharesWaiting(thread: number): number;
+  shareOf(shares: number, port: number): number;
 
   // Connections
   timeoutOf(zone: number, which: number): number;
@@ -53,7 +55,8 @@ interface StructureExports {
 
   // Flows
   hashKey(key: number): number;
-  chooseHandler(key: number): number;
+  strandOf(key: number): number;
+  chooseHandler(strand: number): number;
   moveLife(life: number, to: number, place: number): number;
   classify(key: number): number;
   cached(key: number, hash: number): number;

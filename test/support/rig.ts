@@ -146,8 +146,16 @@ export class Rig {
     return regionAddress(this.arena, 'batches') + datapath.thread * BATCH_STRIDE + BATCH_KEYS + KEY_SIZE * i;
   }
 
+  /** Handlers are done with what they have taken, and a datapath thread has heard of it: its next round. */
+  catchUp(datapath = this.datapath): void {
+    for (const { exports } of this.handlers) exports.noteDone();
+    datapath.exports.collect();
+    while (datapath.exports.resume() > 0);
+  }
+
   /** Receives packets at `port`, a batch at a time, and lets the thread process them. */
   receive(port: number, packets: readonly Uint8Array[], datapath = this.datapath): void {
+    this.catchUp(datapath);
     for (let at = 0; at < packets.length; at += BATCH) {
       const batch = packets.slice(at, at + BATCH);
       for (const [slot, packet] of batch.entries()) {

@@ -6,6 +6,7 @@ import { BURST, until, Wire } from '../support/wire.ts';
 const timeout = 60_000;
 /** So many that each handler has some of them. */
 const FLOWS = 64;
+const NEW_FLOWS = 150;
 const PORTS = ['in', 'a', 'b', 'c'];
 
 const some = <T>(make: (i: number) => T): T[] => Array.from({ length: FLOWS }, (_, i) => make(i));
@@ -39,23 +40,35 @@ test('two handlers', { timeout }, async (t) => {
     assert.equal(await wire.counted(), networks.length * FLOWS);
   });
 
-  await t.test('packets of a flow that miss together stay in order', async () => {
-    await wire.begin(
-      Array.from({ length: 200 }, (_, i) => `in_port=in,udp,tp_src=${1 + i},actions=output:a`).join('\n'),
+  const ways = {
+    'sent by another thread': 'actions=output:a',
+    'sent by the thread that has them': 'actions=output:b',
+    'tracked, and sent by another thread': 'actions=ct(commit,table=1)\ntable=1,actions=output:a',
+  };
+  for (const [way, actions] of Object.entries(ways)) {
+    await t.test(
+      `packets of a flow that begins stay in order, in however many batches they come: ${way}`,
+      async () => {
+        const [first, ...rest] = actions.split('\n');
+        const rules = Array.from({ length: NEW_FLOWS }, (_, i) => `in_port=in,udp,tp_src=${1 + i},${first}`);
+        await wire.begin([...rules, ...rest].join('\n'));
+        await wire.sendAll(
+          'in',
+          Array.from({ length: NEW_FLOWS * 6 * BURST }, (_, i) => ({
+            flow: 1 + Math.floor(i / (6 * BURST)),
+          })),
+        );
+        for (let flow = 1; flow <= NEW_FLOWS; flow++) {
+          const numbers = wire.arrivals.filter((one) => one.flow === flow).map(({ number }) => number);
+          assert.deepEqual(
+            numbers,
+            numbers.toSorted((x, y) => x - y),
+            `flow ${flow}`,
+          );
+        }
+      },
     );
-    await wire.sendAll(
-      'in',
-      Array.from({ length: 200 * BURST }, (_, i) => ({ flow: 1 + Math.floor(i / BURST) })),
-    );
-    for (let flow = 1; flow <= 200; flow++) {
-      const numbers = wire.arrivals.filter((one) => one.flow === flow).map(({ number }) => number);
-      assert.deepEqual(
-        numbers,
-        numbers.toSorted((x, y) => x - y),
-        `flow ${flow}`,
-      );
-    }
-  });
+  }
 
   await t.test('what packets of one teach, both go by: flows of learn actions', async () => {
     await wire.begin(

@@ -165,6 +165,7 @@ test('upcalls: facts about all flows, then what each thread does', () => {
     refusedMoves: 0,
   };
   const threads: UpcallRow[] = [
+    { kind: 'datapath', thread: 1, waiting: 2 },
     { kind: 'handler', thread: 2, handled: 1234, waiting: 5 },
     { kind: 'revalidator', thread: 3, flows: 3, dumpNs: 95.6, sweepNs: 20 },
   ];
@@ -176,6 +177,7 @@ test('upcalls: facts about all flows, then what each thread does', () => {
     'settings      : (max-idle 10000) (max-revalidator 500) (min-revalidate-pps 5) (replace on)',
     'evicted       : none',
     'refused moves : 0',
+    'datapath 1    : (waiting 2)',
     'handler 2     : (handled 1234) (waiting 5)',
     'revalidator 3 : (flows 3) (dump 96 ns) (sweep 20 ns)',
   ]);
