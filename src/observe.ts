@@ -70,6 +70,7 @@ import {
   RuleCounters,
   STAGES,
   STAGES_STRIDE,
+  STATION_GENERATION,
   STRANDS_STRIDE,
   STRANDS_WAITING,
   StageTime,
@@ -369,6 +370,11 @@ export class Observer {
   /** How many stations NORMAL knows. */
   stations(): number {
     return this.#u32[(regionAddress(this.#arena, 'stationTable') + StationTable.count) >> 2]!;
+  }
+
+  /** Changes when a station comes, is heard behind another port or goes. */
+  stationGeneration(): number {
+    return Atomics.load(this.#u32, (regionAddress(this.#arena, 'stationTable') + STATION_GENERATION) >> 2);
   }
 
   /** How many rings have something in them. */

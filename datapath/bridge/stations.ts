@@ -47,7 +47,7 @@ export class Station {
 }
 
 export const STATION_TABLE_SIZE: u32 = 128;
-const STATION_GENERATION: usize = 64;
+export const STATION_GENERATION: usize = 64;
 export const STATION_STRIDE: u32 = 40;
 
 export function stationTable(): StationTable {

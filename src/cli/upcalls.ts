@@ -17,7 +17,7 @@ export function upcallsCommand(): Command {
   set.action((words: string[], options: Target) => ask('set', words.join(' '), options));
   addPlain(upcalls, 'pause', 'begin no more rounds but for those who want one');
   addPlain(upcalls, 'resume', 'go on');
-  addPlain(upcalls, 'wait', 'wait for a round: until each flow is credited and goes by the tables of now');
+  addPlain(upcalls, 'wait', 'wait until each flow is credited and goes by the tables and addresses of now');
   addPlain(upcalls, 'purge', 'remove every flow');
   const replace = add(
     upcalls,

@@ -4,7 +4,8 @@
  *
  *     asked ─▶ round: all is credited ─▶ made ─▶ change: replicas follow ─▶ round: flows follow ─▶ answered
  *
- * So no packet that comes in after the answer is handled by the tables as they were.
+ * So no packet that comes in after the answer is handled by the tables as they were, nor sent to where a station was
+ * before: what the first round credits tells of stations that moved, and in the second flows follow these too.
  */
 import { type Arena, Observer, Rounds, TABLES } from '../datapath.ts';
 import type { FlowRow, TableRow } from '../model.ts';
@@ -96,8 +97,7 @@ export class TableOwner {
         yield* this.#changePorts(request.ports);
         return [];
       case 'wait':
-        yield 'round';
-        return ['every flow has been seen to'];
+        return yield* this.#wait();
       case 'purge':
         return yield* this.#purge();
     }
@@ -159,6 +159,17 @@ export class TableOwner {
     this.#ports = ports;
     yield { ...this.#nothing(), ports };
     yield 'round';
+  }
+
+  /**
+   * What a round credits may tell that a station is elsewhere, or new: then flows follow in a second. What that one
+   * credits came in after this was asked, so there is no third, however many go by one address at once.
+   */
+  *#wait(): Steps<string[]> {
+    const known = this.#observer.stationGeneration();
+    yield 'round';
+    if (this.#observer.stationGeneration() !== known) yield 'round';
+    return ['every flow has been seen to'];
   }
 
   *#purge(): Steps<string[]> {

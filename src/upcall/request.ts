@@ -47,8 +47,8 @@ export interface RuleRequest {
 }
 
 /**
- * What the owner of the tables is asked. `ports`: these are the ports now. `wait`: for a round that has seen to every
- * flow; `purge`: in which every flow goes.
+ * What the owner of the tables is asked. `ports`: these are the ports now. `wait`: until every flow has been seen to;
+ * `purge`: for a round in which every flow goes.
  */
 export type OwnerRequest =
   | RuleRequest
