@@ -13,7 +13,6 @@
  */
 
 import { Key } from './flow/key';
-import { map } from './memory/arena';
 import { self } from './memory/thread';
 
 export const BATCH: u32 = 32;
@@ -43,7 +42,7 @@ export const BATCH_ANNOUNCEMENT: usize = 10752; // what a line of FTP says, and 
 export const BATCH_STRIDE: u32 = 10880;
 
 export function batch(): usize {
-  return map.batches + <usize>(self.number * BATCH_STRIDE);
+  return self.batch;
 }
 
 export function frameIn(i: u32): u32 {

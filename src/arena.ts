@@ -94,6 +94,18 @@ import {
   TALLIES,
   TALLY_STRIDE,
   THREAD_STRIDE,
+  Thread,
+  TIMEOUT_ICMP_FIRST,
+  TIMEOUT_ICMP_REPLY,
+  TIMEOUT_TCP_CLOSE,
+  TIMEOUT_TCP_ESTABLISHED,
+  TIMEOUT_TCP_FIN_WAIT,
+  TIMEOUT_TCP_SYN_RECV,
+  TIMEOUT_TCP_SYN_SENT,
+  TIMEOUT_TCP_TIME_WAIT,
+  TIMEOUT_UDP_FIRST,
+  TIMEOUT_UDP_MULTIPLE,
+  TIMEOUT_UDP_SINGLE,
   TRANSMIT_STRIDE,
   WHEEL_LINK_STRIDE,
   WHEEL_SIZE,
@@ -148,6 +160,20 @@ export const MOST_FRAGMENTS = 5000;
 /** Unless something else is said: how many, and of how many bytes by the version of IP. As there, too. */
 export const DEFAULT_FRAGMENTS = { most: 1000, leastBytes: { 4: 1200, 6: 1280 } } as const;
 
+/** How long connections last without a packet, in milliseconds, unless their zone says otherwise: as in Open vSwitch. */
+const DEFAULT_TIMEOUTS = {
+  [TIMEOUT_TCP_SYN_SENT]: 30_000,
+  [TIMEOUT_TCP_SYN_RECV]: 30_000,
+  [TIMEOUT_TCP_ESTABLISHED]: 86_400_000,
+  [TIMEOUT_TCP_FIN_WAIT]: 900_000,
+  [TIMEOUT_TCP_TIME_WAIT]: 45_000,
+  [TIMEOUT_TCP_CLOSE]: 30_000,
+  [TIMEOUT_UDP_FIRST]: 60_000,
+  [TIMEOUT_UDP_SINGLE]: 60_000,
+  [TIMEOUT_UDP_MULTIPLE]: 30_000,
+  [TIMEOUT_ICMP_FIRST]: 60_000,
+  [TIMEOUT_ICMP_REPLY]: 30_000,
+} as const;
 /** How installed flows are looked after unless something else is said: as in Open vSwitch. */
 export const DEFAULT_REVALIDATION = {
   /** The flow limit is never higher. */
@@ -321,9 +347,11 @@ export function createArena(module: WebAssembly.Module, limits: ArenaLimits, has
   set('epoch', 1);
   const arena = { memory, module, limits, regions };
   fillSalts(arena, u32, hashSeed);
+  fillThreads(arena, u32);
   fillPools(arena, u32);
   fillFrames(arena, u32);
   if (limits.connections > 0) fillConnections(arena, u32);
+  fillTimeouts(arena, u32);
   fillDatagrams(arena, u32);
   fillRevalidation(arena, u32);
   fillNames(arena);
@@ -357,6 +385,15 @@ function fillSalts(arena: Arena, u32: Uint32Array, seed: number): void {
     x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
     x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
     u32[salts + i] = x ^ (x >>> 16);
+  }
+}
+
+/** Each thread has a batch. */
+function fillThreads(arena: Arena, u32: Uint32Array): void {
+  const threads = regionAddress(arena, 'threads');
+  const batches = regionAddress(arena, 'batches');
+  for (let i = 0; i < arena.limits.threads; i++) {
+    u32[(threads + i * THREAD_STRIDE + Thread.batch) >> 2] = batches + i * BATCH_STRIDE;
   }
 }
 
@@ -419,6 +456,15 @@ function fillRevalidation(arena: Arena, u32: Uint32Array): void {
   const settings = { ...rest, mostFlows: Math.min(mostFlows, arena.limits.flows) };
   for (const [name, value] of Object.entries(settings)) {
     u32[(record + Revalidation[name as keyof typeof settings]) >> 2] = value;
+  }
+}
+
+/** The default timeouts in every policy. */
+function fillTimeouts(arena: Arena, u32: Uint32Array): void {
+  const timeouts = regionAddress(arena, 'timeouts');
+  for (let policy = 0; policy < POLICIES; policy++) {
+    const at = (timeouts + policy * POLICY_STRIDE) >> 2;
+    for (const [which, ms] of Object.entries(DEFAULT_TIMEOUTS)) u32[at + Number(which)] = ms;
   }
 }
 

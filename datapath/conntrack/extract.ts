@@ -16,7 +16,7 @@
 import { BATCH_INNER, batch } from '../batch';
 import { COUNT_CT_CHECKSUM, COUNT_CT_IPV4_CHECKSUM, count } from '../counters';
 import { fold, headerSum } from '../packet/checksum';
-import { Frame, NETWORK_IPV4, NETWORK_IPV6, SHAPE_FRAGMENT } from '../packet/frame';
+import { CHECKSUM_GOOD, Frame, NETWORK_IPV4, NETWORK_IPV6, SHAPE_FRAGMENT } from '../packet/frame';
 import {
   be16,
   ICMP_HEADER,
@@ -35,20 +35,34 @@ export const EXTRACT_INVALID: u32 = 0; // it names no connection
 export const EXTRACT_OK: u32 = 1;
 export const EXTRACT_ERROR: u32 = 2; // an ICMP error: the tuple is the quoted packet's, reversed
 
+/** Goes up by one with each tuple that this thread reads: while it stays, packets have the tuple of the one before. */
+export let namesRead: u32 = 0;
+
+/** Bits of the transports that `isNamed` is for. Of the others that the parser reads none is one of these modulo 32. */
+const NAMED_BY_WORDS: u32 = (1 << PROTO_TCP) | (1 << PROTO_UDP);
+
 const CHUNK_HEADER: u32 = 4;
 
 /** Fills `tuple` and the thread's segment from a parsed frame. */
 export function extract(frame: Frame, zone: u16, tuple: Tuple): u32 {
-  if (!isTrackable(frame) || !isIntact(frame)) return EXTRACT_INVALID;
+  if (frame.shape & SHAPE_FRAGMENT) return EXTRACT_INVALID;
+  const ip = frame.data + frame.l3;
+  const network = frame.network;
+  if (network == NETWORK_IPV4) {
+    if (!isHeaderGood(ip)) return refuse(COUNT_CT_IPV4_CHECKSUM);
+  } else if (network != NETWORK_IPV6) {
+    return EXTRACT_INVALID;
+  }
+  if (frame.checksum != CHECKSUM_GOOD && !verifyChecksum(frame)) return refuse(COUNT_CT_CHECKSUM);
   const l4 = frame.data + frame.l4;
   const length = transportLength(frame);
   const transport = frame.transport;
-  if (!isNamed(frame, zone, tuple)) {
+  if (!isNamed(frame, zone, tuple, ip, l4)) {
     const kind = readName(frame, zone, tuple, l4 + length);
     if (kind != EXTRACT_OK) return kind;
   }
+  if (transport == PROTO_UDP) return isUdpLengthGood(l4, length) ? EXTRACT_OK : EXTRACT_INVALID;
   if (transport == PROTO_TCP) readSegment(ownSegment(), l4, length);
-  else if (transport == PROTO_UDP && !isUdpLengthGood(l4, length)) return EXTRACT_INVALID;
   else if (transport == PROTO_SCTP && !isChunkGood(l4, length)) return EXTRACT_INVALID;
   return EXTRACT_OK;
 }
@@ -57,22 +71,20 @@ export function extract(frame: Frame, zone: u16, tuple: Tuple): u32 {
  * Whether the tuple, which is that of the packet before, is this one's as well: packets come in trains. It is told of TCP
  * and UDP over IPv4 alone, whose tuples have nothing but these three words.
  */
-function isNamed(frame: Frame, zone: u16, tuple: Tuple): bool {
-  const transport = frame.transport;
-  if (transport != PROTO_TCP && transport != PROTO_UDP) return false;
-  const ip = frame.data + frame.l3;
-  const l4 = frame.data + frame.l4;
-  const rest = ((<u64>NETWORK_IPV4) << 32) | ((<u64>transport) << 40) | ((<u64>zone) << 48);
-  return (
-    load<u64>(changetype<usize>(tuple), offsetof<Tuple>('tpSrc')) == (rest | <u64>load<u32>(l4)) &&
-    tuple.srcLow == <u64>load<u32>(ip, 12) &&
-    tuple.dstLow == <u64>load<u32>(ip, 16) &&
-    frame.network == NETWORK_IPV4
-  );
+function isNamed(frame: Frame, zone: u16, tuple: Tuple, ip: usize, l4: usize): bool {
+  const transport = <u32>frame.transport;
+  if (frame.network != NETWORK_IPV4) return false;
+  if (!((NAMED_BY_WORDS >>> transport) & 1)) return false;
+  const name = changetype<usize>(tuple);
+  const rest = <u32>NETWORK_IPV4 | (transport << 8) | ((<u32>zone) << 16);
+  if (load<u32>(name, offsetof<Tuple>('l3')) != rest) return false;
+  if (load<u32>(name, offsetof<Tuple>('tpSrc')) != load<u32>(l4)) return false;
+  return (tuple.srcLow | (tuple.dstLow << 32)) == load<u64>(ip, 12);
 }
 
 /** Fills the tuple from a packet that ends at `end`, or from the one that it quotes. EXTRACT_… */
 function readName(frame: Frame, zone: u16, tuple: Tuple, end: usize): u32 {
+  namesRead++;
   const l4 = frame.data + frame.l4;
   tuple.zone = zone;
   readNetwork(tuple, frame.network, frame.data + frame.l3, end);
@@ -90,19 +102,14 @@ function hasHeader(proto: u8): bool {
   return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP || isIcmp(proto);
 }
 
-function isTrackable(frame: Frame): bool {
-  return (frame.network == NETWORK_IPV4 || frame.network == NETWORK_IPV6) && !(frame.shape & SHAPE_FRAGMENT);
+function isHeaderGood(ip: usize): bool {
+  return fold(headerSum(ip, (<u32>load<u8>(ip) & 15) << 2)) == 0xffff;
 }
 
-function isIntact(frame: Frame): bool {
-  const ip = frame.data + frame.l3;
-  if (frame.network == NETWORK_IPV4 && fold(headerSum(ip, (<u32>load<u8>(ip) & 15) << 2)) != 0xffff) {
-    count(COUNT_CT_IPV4_CHECKSUM, 1);
-    return false;
-  }
-  if (verifyChecksum(frame)) return true;
-  count(COUNT_CT_CHECKSUM, 1);
-  return false;
+/** EXTRACT_INVALID, for a reason that is counted. */
+function refuse(why: u32): u32 {
+  count(why, 1);
+  return EXTRACT_INVALID;
 }
 
 function isUdpLengthGood(udp: usize, room: u32): bool {

@@ -12,34 +12,32 @@ import {
 } from './connection';
 import { EVENT_UPDATE, noteEvent } from './events';
 import { expireAt } from './filing';
-import { advanceConnection } from './protocol';
 import { CtRequest } from './request';
-import { ownSegment, UPDATE_INVALID, UPDATE_NEW, UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
+import { UPDATE_TOLERATED, UPDATE_VALID_NEW } from './segment';
 import { CT_ESTABLISHED, CT_NEW, CT_RELATED, CT_REPLY } from './state';
 import { timeoutOf } from './timeouts';
 
-/** Has the connection's protocol look at the packet, and puts its end off. UPDATE_… */
-export function hear(connection: Connection, frame: Frame, direction: u32): u32 {
-  const timeout = connection.timeout;
-  const update = advanceConnection(connection, direction, ownSegment());
-  if (update == UPDATE_INVALID || update == UPDATE_NEW) return update;
+/**
+ * The connection hears of a packet that its protocol has taken, as `update` says: the packet counts, and puts the
+ * connection's end off. `before` was its timeout up to then.
+ */
+export function hear(connection: Connection, frame: Frame, direction: u32, update: u32, before: u8): void {
   countPacket(connection, frame, direction);
-  if (direction == REPLY) connection.flags |= CONNECTION_REPLIED;
+  const timeout = connection.timeout;
   if (update != UPDATE_TOLERATED) {
-    const zone = tupleOf(connection, ORIGINAL).zone;
-    expireAt(connection, self.nowMs + timeoutOf(zone, connection.timeout));
+    expireAt(connection, self.nowMs + timeoutOf(tupleOf(connection, ORIGINAL).zone, timeout));
   }
-  if (connection.timeout != timeout) noteEvent(connection, EVENT_UPDATE, 0);
-  return update;
+  if (timeout != before) noteEvent(connection, EVENT_UPDATE, 0);
 }
 
-/** Counts a packet that goes in `direction`. */
+/** Counts a packet that goes in `direction`, and notes the first reply. */
 export function countPacket(connection: Connection, frame: Frame, direction: u32): void {
   const origin = originOf(connection);
   if (direction == ORIGINAL) {
     origin.packets++;
     origin.bytes += <u64>frame.length;
   } else {
+    connection.flags |= CONNECTION_REPLIED;
     origin.replyPackets++;
     origin.replyBytes += <u64>frame.length;
   }

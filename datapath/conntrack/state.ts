@@ -35,7 +35,8 @@ function lineOf(frame: Frame): Key {
 
 /** The bits that the frame has from `zone`; 0: it was not tracked there last. */
 export function stateIn(frame: Frame, zone: u16): u32 {
-  if (!(frame.flags & FRAME_TRACKED) || lineOf(frame).ctZone != zone) return 0;
+  if (!(frame.flags & FRAME_TRACKED)) return 0;
+  if (lineOf(frame).ctZone != zone) return 0;
   return <u32>lineOf(frame).ctState;
 }
 
@@ -43,7 +44,7 @@ export function stateIn(frame: Frame, zone: u16): u32 {
 export function noteInvalid(frame: Frame, zone: u16): void {
   const line = changetype<usize>(frame) + LINE;
   v128.store(line, i64x2.splat(0));
-  store<u64>(line, firstWord(CT_INVALID | CT_TRACKED, 0, zone));
+  store<u64>(line, CT_INVALID | CT_TRACKED | ((<u32>zone) << 16));
   for (let at: usize = 16; at < LINE; at += 16) v128.store(line + at, i64x2.splat(0));
   frame.flags |= FRAME_TRACKED;
   frame.connection = 0;
@@ -52,13 +53,13 @@ export function noteInvalid(frame: Frame, zone: u16): void {
 
 /** The packet has these bits, and this original tuple; no mark or label, and no connection has heard of it. */
 export function noteState(frame: Frame, state: u32, original: Tuple): void {
-  write(frame, firstWord(state, original.proto, original.zone), i64x2.splat(0), original);
+  write(frame, firstWord(state, original), i64x2.splat(0), original);
   frame.connection = 0;
 }
 
 /** The same with a mark, and the label that stands at an address. */
 export function noteMarked(frame: Frame, state: u32, original: Tuple, mark: u32, label: usize): void {
-  const first = firstWord(state, original.proto, original.zone) | ((<u64>mark) << 32);
+  const first = firstWord(state, original) | ((<u64>mark) << 32);
   write(frame, first, v128.load(label), original);
   frame.connection = 0;
 }
@@ -67,36 +68,35 @@ export function noteMarked(frame: Frame, state: u32, original: Tuple, mark: u32,
 export function noteConnection(frame: Frame, state: u32, connection: Connection): void {
   const original = toldTuple(connection);
   const label = v128.load(changetype<usize>(connection), offsetof<Connection>('label'));
-  const first = firstWord(state, original.proto, original.zone) | ((<u64>connection.mark) << 32);
+  const first = firstWord(state, original) | ((<u64>connection.mark) << 32);
   write(frame, first, label, original);
   frame.connection = connectionNumber(connection) + 1;
   frame.generation = connection.generation;
 }
 
-/** Writes the line, each word of it once: `first` has state, protocol, zone and mark. */
+/** Writes the line, each word of it once, but for ICMP: `first` has state, protocol, zone and mark. */
 function write(frame: Frame, first: u64, label: v128, original: Tuple): void {
   const line = changetype<usize>(frame) + LINE;
   const addresses = changetype<usize>(original);
   store<u64>(line, first);
-  store<u64>(line, <u64>portsOf(original), 8);
+  storePorts(line + 8, original);
   v128.store(line, label, 16);
   v128.store(line, v128.load(addresses), 32);
   v128.store(line, v128.load(addresses, 16), 48);
   frame.flags |= FRAME_TRACKED;
 }
 
-/** State, protocol and zone; a mark of 0 behind them. */
-function firstWord(state: u32, proto: u8, zone: u16): u64 {
-  return <u64>(state | ((<u32>proto) << 8) | ((<u32>zone) << 16));
+/** State, protocol and zone, of which the last two stand in a tuple as in the line; a mark of 0 behind them. */
+function firstWord(state: u32, original: Tuple): u64 {
+  const word = load<u32>(changetype<usize>(original), offsetof<Tuple>('l3'));
+  return <u64>((word & ~0xff) | state);
 }
 
 /** As the key has them, where ICMP has type and code in the two ports (key.ts). */
-function portsOf(original: Tuple): u32 {
+function storePorts(at: usize, original: Tuple): void {
   const ports = load<u32>(changetype<usize>(original), offsetof<Tuple>('tpSrc'));
-  if (!isIcmp(original.proto)) return ports;
-  const type = (ports >>> 16) & 0xff;
-  const code = ports >>> 24;
-  return (type << 8) | (code << 24);
+  store<u64>(at, <u64>ports);
+  if (isIcmp(original.proto)) store<u64>(at, <u64>(((ports >>> 8) & 0xff00) | (ports & 0xff000000)));
 }
 
 /** Forgets what the packet is. */

@@ -29,16 +29,16 @@ import {
   REPLY,
   tupleOf,
 } from './connection';
-import { EXTRACT_ERROR, EXTRACT_INVALID, extract } from './extract';
+import { EXTRACT_ERROR, EXTRACT_INVALID, extract, namesRead } from './extract';
 import { hear, setMark, stateOf } from './hear';
 import { assist } from './helper';
 import { meet } from './meet';
+import { advanceConnection } from './protocol';
 import { CtRequest } from './request';
 import { ownSegment, UPDATE_INVALID, UPDATE_NEW } from './segment';
 import { shiftBack } from './shift';
 import {
   CT_DNAT,
-  CT_INVALID,
   CT_RELATED,
   CT_REPLY,
   CT_SNAT,
@@ -50,7 +50,7 @@ import {
 import { generationOf, isOver, lookUp, REMOVED_FORCED, REMOVED_REPLACED, removeConnection } from './table';
 import { hold, letGo } from './train';
 import { translate, translateError } from './translate';
-import { hashTuple, isSameTuple, reverseTuple, Tuple } from './tuple';
+import { hashTuple, reverseTuple, Tuple } from './tuple';
 
 /**
  * Tracks `frame` as `request` says. `label` is the address of what the connection's label becomes, 16 bytes and their
@@ -62,54 +62,67 @@ export function track(frame: Frame, request: CtRequest, label: usize, nat: usize
   const tuple = changetype<Tuple>(batch() + BATCH_TUPLE);
   const kind = extract(frame, zone, tuple);
   if (kind == EXTRACT_INVALID) return noteInvalid(frame, zone);
-  let handle = find(tuple, before);
+  let handle = findNext(tuple, before);
   if (kind == EXTRACT_ERROR) {
     if (handle == NONE || !relate(frame, request, handle, before, label)) noteInvalid(frame, zone);
     return;
   }
-  if (handle != NONE && request.flags & CT_FORCE && (handle & 1) == REPLY) {
-    end(handle, REMOVED_FORCED);
+  if (request.flags & CT_FORCE && endReplied(handle)) {
     before = 0; // as it is now, perhaps translated, it may be another's
     handle = lookUp(tuple, hashTuple(tuple));
   }
-  while (true) {
-    if (handle == NONE) handle = meet(frame, request, tuple, label, nat);
-    if (handle == NONE || hit(frame, request, handle, before, label)) return;
-    handle = NONE; // it has just ended
-  }
+  if (handle != NONE && hit(frame, request, handle, before, label)) return;
+  // It is of none, or that has just ended; unless another thread now makes one for such a packet.
+  do handle = meet(frame, request, tuple, label, nat);
+  while (handle != NONE && !hit(frame, request, handle, before, label));
 }
 
-/** What was looked up last, and the epoch in which: while that lasts, the number is no other connection's. */
+/** What was found last, and the epoch in which: while that lasts, the number is no other connection's. */
 let lastHandle: u32 = NONE;
 let lastEpoch: u32 = 0;
+let lastName: u32 = 0; // what `namesRead` was
 
 /** The handle of the connection that a packet belongs to, which may have been translated already; or NONE. */
 export function find(tuple: Tuple, before: u32): u32 {
-  if (!(before & (CT_SNAT | CT_DNAT))) {
-    if (!isOfLast(tuple)) {
-      lastHandle = lookUp(tuple, hashTuple(tuple));
-      lastEpoch = self.epoch;
-    }
-    return lastHandle;
-  }
+  if (!(before & (CT_SNAT | CT_DNAT))) return lookUp(tuple, hashTuple(tuple));
   const answer = changetype<Tuple>(batch() + BATCH_ANSWER);
   reverseTuple(answer, tuple);
   const handle = lookUp(answer, hashTuple(answer));
   return handle == NONE ? NONE : handle ^ 1;
 }
 
+/** The same for the packet that was read last. */
+function findNext(tuple: Tuple, before: u32): u32 {
+  if (before & (CT_SNAT | CT_DNAT)) return find(tuple, before);
+  if (isOfLast()) return lastHandle;
+  const handle = find(tuple, before);
+  if (handle == NONE) return NONE;
+  lastHandle = handle;
+  lastEpoch = self.epoch;
+  lastName = namesRead;
+  return handle;
+}
+
 /** Whether a packet is of the connection and direction of the one before: they often come in trains. */
-function isOfLast(tuple: Tuple): bool {
-  if (lastHandle == NONE || lastEpoch != self.epoch) return false;
+function isOfLast(): bool {
+  if (lastName != namesRead) return false;
+  if (lastEpoch != self.epoch) return false;
   const connection = connectionAt(lastHandle >>> 1);
-  if (!isLive(generationOf(connection)) || isOver(connection)) return false;
-  return isSameTuple(tuple, tupleOf(connection, lastHandle & 1));
+  if (isOver(connection)) return false;
+  return isLive(connection.generation); // as it was before, in this epoch: so what was read of it is its own
 }
 
 /** Removes a connection, unless somebody else is first. */
 function end(handle: u32, reason: u32): void {
   letGo();
   removeConnection(handle >>> 1, generationOf(connectionAt(handle >>> 1)), reason);
+}
+
+/** Removes the connection that a packet answers; whether there is one. */
+function endReplied(handle: u32): bool {
+  if (handle == NONE || (handle & 1) != REPLY) return false;
+  end(handle, REMOVED_FORCED);
+  return true;
 }
 
 /** A packet of a connection. False, and nothing is done, when that has ended. */
@@ -120,28 +133,35 @@ function hit(frame: Frame, request: CtRequest, handle: u32, before: u32, label: 
   hold(connection);
   if (!isLive(connection.generation)) return false;
   let state = before & ~CT_TRACKED;
-  const isNews = before == 0 || !isKnownTo(connection, frame);
-  if (isNews) {
+  let isKnown = false;
+  if (before != 0) isKnown = isKnownTo(connection, frame);
+  if (!isKnown) {
     if (connection.flags & CONNECTION_SHIFTED) shiftBack(connection, direction, ownSegment());
-    const update = hear(connection, frame, direction);
+    const timeout = connection.timeout;
+    const update = advanceConnection(connection, direction, ownSegment());
+    if (update == UPDATE_INVALID) return refuse(frame, connection);
     if (update == UPDATE_NEW) {
       end(handle, REMOVED_REPLACED);
       return false;
     }
-    state =
-      update == UPDATE_INVALID
-        ? CT_INVALID
-        : (before & (CT_SNAT | CT_DNAT)) | stateOf(connection, update, direction);
+    hear(connection, frame, direction, update, timeout);
+    state = (before & (CT_SNAT | CT_DNAT)) | stateOf(connection, update, direction);
   }
-  const isTranslating = (request.flags & CT_NAT) != 0 && !(state & (CT_SNAT | CT_DNAT));
-  const isHelped = (connection.flags & CONNECTION_HELPED) != 0 && (isNews || isTranslating);
-  if (state == CT_INVALID || (isHelped && !assist(frame, connection, direction, isTranslating))) {
-    noteInvalid(frame, tupleOf(connection, ORIGINAL).zone);
-  } else {
-    if (request.flags & CT_COMMIT) setMark(connection, request, label);
-    if (isTranslating) state |= translate(frame, connection, direction);
-    noteConnection(frame, state | CT_TRACKED, connection);
+  let isTranslating = false;
+  if (request.flags & CT_NAT) isTranslating = !(state & (CT_SNAT | CT_DNAT));
+  if (connection.flags & CONNECTION_HELPED) {
+    if ((!isKnown || isTranslating) && !assist(frame, connection, direction, isTranslating))
+      return refuse(frame, connection);
   }
+  if (request.flags & CT_COMMIT) setMark(connection, request, label);
+  if (isTranslating) state |= translate(frame, connection, direction);
+  noteConnection(frame, state | CT_TRACKED, connection);
+  return true;
+}
+
+/** The connection does not take the packet. True: that is all. */
+function refuse(frame: Frame, connection: Connection): bool {
+  noteInvalid(frame, tupleOf(connection, ORIGINAL).zone);
   return true;
 }
 

@@ -39,6 +39,7 @@ export class Thread {
   heldPorts: u32; // ports with frames that did not fit the ring to their sender: so many of the second list
   timing: u32; // not 0: this batch is timed (stage.ts)
   load: f32; // share of a recent second in which it had work
+  batch: usize; // address of its batch (batch.ts), written before any thread attaches
   busyMs: f64; // time in which it had work, since it started
   startedMs: f64; // by the switch clock
   // from line 3 on: MAX_PORTS × u16, the numbers of the ready ports, and again as many, of the held-up ones

@@ -9,9 +9,8 @@ import { IPV4_HEADER } from './headers';
 export function fold(sum: u64): u32 {
   sum = (sum & 0xffffffff) + (sum >>> 32);
   sum = (sum & 0xffffffff) + (sum >>> 32);
-  let s = <u32>sum;
-  s = (s & 0xffff) + (s >>> 16);
-  return (s & 0xffff) + (s >>> 16);
+  const both = <u32>sum;
+  return (both + rotl<u32>(both, 16)) >>> 16; // the lower halves' carry goes up into the upper halves' sum
 }
 
 /** The unfolded one's complement sum of `length` bytes, 65,535 at most. */

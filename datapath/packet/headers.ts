@@ -57,7 +57,7 @@ export function setBytes(at: usize, value: u32, mask: u32): void {
 
 /** The big-endian 16-bit number at `at`. */
 export function be16(at: usize): u32 {
-  return <u32>bswap<u16>(load<u16>(at));
+  return ((<u32>load<u8>(at)) << 8) | <u32>load<u8>(at, 1);
 }
 
 /** Stores `value` big-endian at `at`. */

@@ -50,10 +50,12 @@ export function isIpv6(frame: Frame): bool {
 
 /** Bytes of transport header and data, by IP's length and as far as they are in the frame. */
 export function transportLength(frame: Frame): u32 {
-  const ip = frame.data + frame.l3;
-  const end = <u32>frame.l3 + (isIpv6(frame) ? IPV6_HEADER + be16(ip + 4) : be16(ip + 2));
+  const l3 = <u32>frame.l3;
+  const ip = frame.data + l3;
+  const end = l3 + (isIpv6(frame) ? IPV6_HEADER + be16(ip + 4) : be16(ip + 2));
   const there = min(end, frame.length);
-  return there > <u32>frame.l4 ? there - frame.l4 : 0;
+  const l4 = <u32>frame.l4;
+  return there > l4 ? there - l4 : 0;
 }
 
 /** The sum that the checksum of `length` bytes begins with. */
