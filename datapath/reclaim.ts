@@ -36,7 +36,7 @@ import {
   sumOf,
 } from './counters';
 import { DROP_REASONS, DROP_THREAD_DIED } from './drop';
-import { BUCKET_SLOTS, firstIn, renewTags } from './flow/buckets';
+import { BUCKET_SLOTS, firstIn, forgetChains, renewBucket } from './flow/buckets';
 import { conceal } from './flow/classifier';
 import { credit } from './flow/credit';
 import { firstBlock, forgetEffects, holdAgain } from './flow/effects';
@@ -108,6 +108,7 @@ export function reclaimFlows(): u32 {
   const free = beginRenewal(POOL_FLOWS);
   beginRenewal(POOL_BLOCKS);
   emptySubtables();
+  forgetChains();
   for (let bucket: u32 = 0; bucket < map.bucketCount; bucket++) {
     for (let slot: u32 = 0; slot < BUCKET_SLOTS; slot++) {
       for (let at = firstIn(bucket, slot); at != 0; at = flowAt(at - 1).next) {
@@ -116,7 +117,7 @@ export function reclaimFlows(): u32 {
         mendLinked(at - 1);
       }
     }
-    renewTags(bucket);
+    renewBucket(bucket);
   }
   for (let thread: u32 = 0; thread < map.threadCount; thread++)
     if (thread != self.number) keepRetired(thread);

@@ -4,11 +4,12 @@
  */
 import { OP_DROP, OP_END } from '../action/opcode';
 import { changes, scratch, shares } from '../explore';
-import { classify } from '../flow/classifier';
-import { flowNumber } from '../flow/flow';
+import { classifyBatch } from '../flow/classifier';
+import { Flow, flowNumber } from '../flow/flow';
 import { install } from '../flow/install';
-import { KEY_SIZE, Key } from '../flow/key';
+import { KEY_SIZE } from '../flow/key';
 import { reclaim } from '../flow/retire';
+import { SEARCH_STRIDE } from '../flow/search';
 import { remove } from '../flow/sweep';
 import { ARENA_MAP, ArenaMap, map, NONE } from '../memory/arena';
 import { enter, leave } from '../memory/epoch';
@@ -32,7 +33,7 @@ function keyOf(id: u32): usize {
 }
 
 /** Installs a flow for packets whose key begins with `id`; NONE when no record has come free. */
-function installFor(id: u32): u32 {
+export function installFor(id: u32): u32 {
   const key = keyOf(id);
   const mask = key + 256;
   const program = key + 512;
@@ -50,10 +51,19 @@ function isFor(id: u32, number: u32): bool {
   return owner == id || owner == 0;
 }
 
+/** The flow for packets whose key begins with `id`, or null: a batch of one. */
+function found(id: u32): Flow | null {
+  const key = keyOf(id);
+  const wanted = key + 896;
+  store<u32>(wanted, 0);
+  classifyBatch(key, wanted, 1, wanted + 4);
+  return changetype<Flow | null>(<usize>load<u32>(wanted + 4));
+}
+
 /** Looks the flow of `id` up, and sees that its record stays its own for as long as the batch; whether there is one. */
 function look(id: u32): bool {
   enter();
-  const flow = classify(changetype<Key>(keyOf(id)));
+  const flow = found(id);
   if (flow) {
     const number = flowNumber(flow);
     assert(isFor(id, number), 'the flow of another key');
@@ -64,17 +74,23 @@ function look(id: u32): bool {
 }
 
 export function setUp(): void {
+  setUpBucket();
+  installFor(1);
+}
+
+/** Makes the one bucket there is. */
+export function setUpBucket(): void {
   shares(scratch(), FLOWS << 2);
   changes(ARENA_MAP, offsetof<ArenaMap>());
   changes(map.threads, map.batches - map.threads);
   changes(map.counters, map.caches - map.counters);
+  changes(map.searches, map.threadCount * SEARCH_STRIDE);
   changes(map.flows, map.frameRecords - map.flows);
   // One bucket, so that to find a flow is to walk past those that come and go.
   map.bucketCount = 1;
   const pool = changetype<Pool>(map.pools + <usize>(POOL_FLOWS * POOL_STRIDE));
   pool.free = FLOWS;
   for (let number: u32 = 0; number < FLOWS; number++) store<u32>(pool.stack + ((<usize>number) << 2), number);
-  installFor(1);
 }
 
 /** The handler: `setUp` is its, too, so the free records are at its hand. */

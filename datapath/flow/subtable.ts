@@ -93,20 +93,28 @@ export function hasMask(i: u32, mask: Key): bool {
 
 /** Whether `flow`, which was live in this epoch, takes packets with `key`. */
 export function takes(flow: Flow, key: Key): bool {
-  const subtable = subtableAt(flow.subtable);
-  const k = changetype<usize>(key);
-  const m = changetype<usize>(subtable) + SUBTABLE_MASK;
-  const f = keyStart(flow);
-  const first = v128.or(differs(k, m, f), differs(k + 16, m + 16, f + 16));
-  if (v128.any_true(v128.or(first, differs(k + 32, m + 32, f + 32)))) return false;
-  return subtable.lanes <= FIRST_LANES || takesRest(flow, key, subtable.lanes & ~FIRST_LANES);
+  return takesStart(flow, key) && (!hasRest(flow) || takesRest(flow, key));
 }
 
-/** The same for the lanes whose key is not in the flow's head. */
-function takesRest(flow: Flow, key: Key, lanes: u32): bool {
+/** The same for the lanes whose key is in the flow's head. */
+export function takesStart(flow: Flow, key: Key): bool {
+  const k = changetype<usize>(key);
+  const m = changetype<usize>(maskAt(flow.subtable));
+  const f = keyStart(flow);
+  const first = v128.or(differs(k, m, f), differs(k + 16, m + 16, f + 16));
+  return !v128.any_true(v128.or(first, differs(k + 32, m + 32, f + 32)));
+}
+
+/** Whether there are others. */
+export function hasRest(flow: Flow): bool {
+  return subtableAt(flow.subtable).lanes > FIRST_LANES;
+}
+
+/** The same for the others. */
+export function takesRest(flow: Flow, key: Key): bool {
   const m = changetype<usize>(maskAt(flow.subtable));
   const f = keyRest(flow) - FLOW_KEY_SIZE;
-  for (; lanes != 0; lanes &= lanes - 1) {
+  for (let lanes = subtableAt(flow.subtable).lanes & ~FIRST_LANES; lanes != 0; lanes &= lanes - 1) {
     const at = (<usize>ctz<u32>(lanes)) << 4;
     if (v128.any_true(differs(changetype<usize>(key) + at, m + at, f + at))) return false;
   }

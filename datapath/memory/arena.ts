@@ -90,6 +90,7 @@ export class ArenaMap {
 
   classifierLock: u32; // lock.ts
   subtableCount: u32; // written under the lock, read by all with atomic loads
+  chainedFlows: u32; // so many are not in a slot (buckets.ts); the same
 
   // Moved on by any reclaimer with a compare-and-exchange; read by all with atomic loads (epoch.ts).
   epoch: u32;

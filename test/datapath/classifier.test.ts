@@ -155,6 +155,28 @@ function againstMap(buckets: string) {
   };
 }
 
+test('flows for which their bucket has no slot are found, also when who put them there died before counting them', () => {
+  const rig = new Rig({ flows: 1024 });
+  const { handler } = rig;
+  const bucketCount = (ARENA_MAP + ArenaMap.bucketCount) >> 2;
+  const chainedFlows = (ARENA_MAP + ArenaMap.chainedFlows) >> 2;
+  handler.u32[bucketCount] = 1;
+  const keys = Array.from({ length: BATCH }, (_, n) => keyOf(n));
+  const numbers = keys.map((key) => handler.install(keyOf(0xff), key, DROP));
+  assert.deepEqual(lookUpBatch(rig, keys), numbers);
+  assert.deepEqual(lookUpBatch(rig, [keyOf(BATCH)]), [NONE]);
+  const counted = handler.u32[chainedFlows]!;
+  assert.ok(counted > 0, 'or there was room');
+
+  handler.u32[chainedFlows] = 0;
+  rig.bury(handler.thread);
+  assert.equal(handler.u32[chainedFlows], counted);
+  assert.deepEqual(lookUpBatch(rig, keys), numbers);
+  for (const number of numbers) handler.exports.remove(number);
+  rig.reclaim();
+  rig.checkNoFlows();
+});
+
 test('a thread tries first the masks that its packets use, and still finds the others', () => {
   const rig = new Rig({ flows: 1024 });
   const { handler } = rig;

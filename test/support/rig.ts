@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import {
+  ARENA_MAP,
   type Arena,
+  ArenaMap,
   BATCH,
   BATCH_KEYS,
   BATCH_STRIDE,
@@ -256,9 +258,10 @@ export class Rig {
     return totals;
   }
 
-  /** No flow is live, and flows and blocks are all back in their pools. */
+  /** No flow is live or counted in a chain, and flows and blocks are all back in their pools. */
   checkNoFlows(): void {
     assert.equal(this.observer.liveFlows(), 0, 'live flows');
+    assert.equal(this.datapath.u32[(ARENA_MAP + ArenaMap.chainedFlows) >> 2], 0, 'flows in chains');
     assert.equal(this.free(POOL_FLOWS), this.arena.limits.flows, 'free flows');
     assert.equal(this.free(POOL_BLOCKS), this.arena.limits.flows, 'free blocks');
   }
