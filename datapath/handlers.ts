@@ -10,7 +10,7 @@
  * A handler keeps what it has: it sends a packet to no other one. So only a packet's first miss, punt or further
  * round asks for a hash, and one that a flow takes to its ports never does.
  */
-import { hashKey } from './flow/hash';
+import { hashFragment, hashKey } from './flow/hash';
 import { Key } from './flow/key';
 import { map } from './memory/arena';
 import { self } from './memory/thread';
@@ -26,7 +26,7 @@ export function isHandler(): bool {
 
 /** The strand of a packet that came in with `key`. */
 export function strandOf(key: Key): u32 {
-  return hashKey(key) >>> 16;
+  return (key.nwFrag == 0 ? hashKey(key) : hashFragment(key)) >>> 16;
 }
 
 /** The strand of a frame whose key is `key`. */

@@ -98,17 +98,24 @@ export function hashMasked(key: Key, mask: Key, lanes: u32, salt: u32): u32 {
 /**
  * Of what all packets of a flow have in common: for the cache, which needs no more than that different keys seldom
  * meet, and for their order (order.ts). What may vary within a flow is left out: the priorities of VLAN tags (in bytes 4
- * and 30), TOS with its ECN bits (21), TTL (22) and TCP flags (28, 29); of fragments also which one it is (23) and the
- * ports, which only the first has. Of the second line the first lane suffices: packets that differ only in what
- * follows, labels and neighbour discovery, may share their entry.
+ * and 30), TOS with its ECN bits (21), TTL (22), which fragment it is (23) and TCP flags (28, 29). Of the second line the
+ * first lane suffices: packets that differ only in what follows, labels and neighbour discovery, may share their entry.
  */
 export function hashKey(key: Key): u32 {
+  return hashUnder(key, i32x4(-1, 0xff, -1, 0xff1f0000));
+}
+
+/** The same of a fragment, without the ports, which only the first has. */
+export function hashFragment(key: Key): u32 {
+  return hashUnder(key, i32x4(-1, 0xff, 0, 0xff1f0000));
+}
+
+/** The same with `second` of the second lane. */
+function hashUnder(key: Key, second: v128): u32 {
   const k = changetype<usize>(key);
   const salts = map.hashSalts;
-  const ports = -(<i32>(key.nwFrag == 0));
-  const second = v128.and(v128.load(k, 16), i32x4.replace_lane(i32x4(-1, 0xff, 0, 0xff1f0000), 2, ports));
   const a = i16x8.add(v128.and(v128.load(k), i32x4(-1, 0xffffff1f, -1, -1)), v128.load(salts));
-  const b = i16x8.add(second, v128.load(salts, 16));
+  const b = i16x8.add(v128.and(v128.load(k, 16), second), v128.load(salts, 16));
   const c = i16x8.add(v128.load(k, 32), v128.load(salts, 32));
   const d = i16x8.add(v128.load(k, 48), v128.load(salts, 48));
   const line = i32x4.add(products(a, b), products(c, d));
