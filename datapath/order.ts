@@ -35,7 +35,7 @@
  * misses at once, they may change places.
  */
 import { BATCH, setFrameIn } from './batch';
-import { chooseHandler } from './handlers';
+import { chooseHandler, isHandler } from './handlers';
 import { map } from './memory/arena';
 import { ring as ringDoorbell } from './memory/doorbell';
 import {
@@ -268,7 +268,8 @@ function setDone(from: u32, n: u32): void {
 
 /** Forgets what waited in this thread and what was out, in its place; what a handler had taken is done. All stand still. */
 export function forgetOrder(): void {
-  if (self.number >= map.handlerThread) return noteDone();
+  if (isHandler()) return noteDone();
+  if (self.number >= map.handlerThread) return;
   for (let handler: u32 = 0; handler < MAX_THREADS; handler++) {
     store<u32>(doneAt(self.number, handler) + ASKED, load<u32>(doneAt(self.number, handler) + SEEN));
   }

@@ -72,7 +72,7 @@ import {
   POOLS,
   releasePool,
 } from './memory/pool';
-import { clear, peek, Ring, ringBetween, unstage, waiting } from './memory/ring';
+import { clear, peek, publish, Ring, ringBetween, waiting } from './memory/ring';
 import { beginAgain, self, threadAt } from './memory/thread';
 import { forgetOrder, waitingIn } from './order';
 import {
@@ -285,12 +285,12 @@ function packetsOf(number: u32, copies: bool): u64 {
 
 /**
  * Makes the thread's own records as they were before it first started, for its successor, and what ports have of its
- * rings what is in there.
+ * rings what is in there. What it had put into rings goes on, seen or not.
  */
 export function reset(): void {
   for (let port: u32 = 0; port < map.portCount; port++) transmitQueue(port).count = 0;
   clear(ringBetween(self.number, self.number));
-  for (let to: u32 = 0; to < map.threadCount; to++) unstage(ringBetween(self.number, to));
+  for (let to: u32 = 0; to < map.threadCount; to++) publish(ringBetween(self.number, to));
   renewShares();
   forgetPunts();
   beginAgain();

@@ -39,6 +39,7 @@ export function setUp(): void {
     store<u32>(changetype<usize>(empty()) + at, START);
     store<u32>(changetype<usize>(empty()) + at + 4, START);
   }
+  store<u32>(changetype<usize>(empty()) + 8, START);
   for (let i: u32 = 0; i < RING_SLOTS - 1; i++) putNext(full());
 }
 

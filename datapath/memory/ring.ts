@@ -115,9 +115,9 @@ export function isEmpty(ring: Ring): bool {
   return published(ring) == taken(ring);
 }
 
-/** How many values are in the ring; for whoever looks while both sides stand still. */
+/** How many values are in the ring, unpublished ones too; for whoever looks while both sides stand still. */
 export function waiting(ring: Ring): u32 {
-  return ring.head - consumer(ring).tail;
+  return ring.next - consumer(ring).tail;
 }
 
 /** The value behind the `i` oldest ones; likewise. */
@@ -126,14 +126,9 @@ export function peek(ring: Ring, i: u32): u32 {
   return load<u32>(changetype<usize>(ring) + SLOTS + ((<usize>at) << 2));
 }
 
-/** Forgets what was put and not published. Producer only. */
-export function unstage(ring: Ring): void {
-  ring.next = ring.head;
-}
-
 /** Forgets what is in the ring, of which this thread is both sides. */
 export function clear(ring: Ring): void {
-  unstage(ring);
+  publish(ring);
   consumer(ring).headSeen = ring.head;
   ring.tailSeen = ring.head;
   atomic.store<u32>(changetype<usize>(consumer(ring)), ring.head);

@@ -111,7 +111,7 @@ test('coverage counters have the names of Open vSwitch', { timeout }, async (t) 
   for (const name of coverage.split(/\s+/)) assert.ok(names.includes(name), name);
   assert.deepEqual(
     (await control.show('upcalls')).map((row) => row.kind),
-    ['flows', 'handler', 'revalidator'],
+    ['flows', 'datapath', 'handler', 'revalidator'],
     'one thread is both',
   );
 });

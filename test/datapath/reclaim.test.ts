@@ -7,6 +7,7 @@ import test from 'node:test';
 import {
   ARENA_MAP,
   ArenaMap,
+  BATCH,
   CREATED,
   EVICTED,
   EVICTING,
@@ -15,6 +16,7 @@ import {
   Flow,
   FlowCounters,
   KEY_SIZE,
+  Key,
   LIFE_STRIDE,
   Life,
   Lives,
@@ -29,6 +31,7 @@ import {
   POOL_LARGE_FRAMES,
   POOL_STRIDE,
   Pool,
+  RING_SLOTS,
   regionAddress,
   STATE_NAMES,
   VISIBLE,
@@ -43,11 +46,19 @@ const PACKET = ethernet({}, ipv4({}, udp({}, new Uint8Array(20))));
 const OTHER = ethernet({}, ipv4({ src: '10.9.9.9' }, udp({}, new Uint8Array(20))));
 const ANY = new Uint8Array(KEY_SIZE);
 
+/** What matches all packets of a port. */
+function portMask(port: number): [mask: Uint8Array, key: Uint8Array] {
+  const [mask, key] = [new Uint8Array(KEY_SIZE), new Uint8Array(KEY_SIZE)];
+  mask.fill(0xff, Key.inPort, Key.inPort + 2);
+  key[Key.inPort] = port;
+  return [mask, key];
+}
+
 const HANDLER = 2;
 
 /** Two datapath threads and the handler; port 1 is the first's, port 2 the second's. */
-function switchRig(): Rig {
-  const rig = new Rig({ threads: 3 });
+function switchRig(frames = 1024): Rig {
+  const rig = new Rig({ threads: 3, frames });
   rig.ports.open(1, 0, MAX_LENGTH);
   rig.ports.open(2, 1, MAX_LENGTH);
   return rig;
@@ -93,6 +104,26 @@ test('what is in rings goes on, to and from the dead thread', () => {
   finish(rig);
   assert.equal(rig.checkFates().forwarded, 3);
 });
+
+for (const dead of [0, 1]) {
+  test(`a miss that its handler does not see yet, for what is before it is held back, goes on when thread ${dead} dies`, () => {
+    const rig = switchRig(4096);
+    rig.handler.install(...portMask(1), Uint32Array.of(OP_OUTPUT, 2, OP_END));
+    rig.ports.open(3, 0, MAX_LENGTH);
+    for (let i = 0; i <= RING_SLOTS / BATCH; i++) {
+      rig.receive(1, Array(BATCH).fill(PACKET)); // the last batch does not fit the ring to the second thread
+      rig.transmit();
+    }
+    rig.receive(3, [OTHER]);
+    assert.equal(rig.handler.exports.takeMisses(), 0);
+    const { packets } = rig.bury(dead);
+    assert.equal(packets, dead === 0 ? BATCH : 0);
+    for (let i = 0; i < 3; i++) finish(rig); // of a full ring a quarter is taken at a time
+    const { forwarded, dropped } = rig.checkFates();
+    assert.equal(forwarded, RING_SLOTS + BATCH - packets);
+    assert.equal(dropped.eth_truncated, 1);
+  });
+}
 
 test('a frame taken from a ring by a thread that died before it said so is found', () => {
   const rig = switchRig();

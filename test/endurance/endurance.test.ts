@@ -14,7 +14,7 @@ test(
   { timeout },
   seeded(async (random) => {
     const seed = random.word() >>> 0;
-    const { violations, operations } = await churn({ seconds: 5, seed, root: false, say, signal });
+    const { violations, operations } = await churn({ seconds: 3, seed, root: false, say, signal });
     assert.deepEqual(violations, []);
     assert(Object.keys(operations).length > 5, JSON.stringify(operations));
   }),

@@ -119,7 +119,7 @@ import { acquire as acquireReally, release as releaseReally`,
       file: 'datapath/memory/ring.ts',
       find: '  store<u32>(changetype<usize>(ring) + SLOTS',
       replace:
-        '  atomic.store<u32>(changetype<usize>(ring), head + 1);\n  store<u32>(changetype<usize>(ring) + SLOTS',
+        '  atomic.store<u32>(changetype<usize>(ring), next + 1);\n  store<u32>(changetype<usize>(ring) + SLOTS',
     },
     within: { all: 500, drawn: 2000 },
   },

@@ -40,7 +40,7 @@ for (const types of [
           const restarts = async () =>
             (await heddle.show('threads')).reduce((sum, thread) => sum + thread.restarts, 0);
           for (let i = 0; i < TIMES * THREADS; i++) {
-            const flood = floods(hosts[0], 'udp', '10.1.1.2', 0.5);
+            const flood = floods(hosts[0], 'udp', '10.1.1.2', 0.25);
             await heddle.heddle('thread', 'kill', String(1 + (i % THREADS)));
             while ((await restarts()) <= i) await later(10);
             await flood;
