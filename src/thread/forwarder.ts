@@ -7,8 +7,11 @@ import type { Port } from '../port/port.ts';
 
 /** One batch in so many is timed: its cost is lost among the others'. */
 const TIMED_EVERY = 64;
-/** A round collects at least a quarter of what a full ring holds (`collect`); so this many empty it. */
-const ROUNDS_TO_SETTLE = 4;
+/**
+ * A round collects at least a quarter of what a full ring holds, of datapath threads, then of handlers, in two looks at
+ * most (`collect`); so this many empty both.
+ */
+const ROUNDS_TO_SETTLE = 10;
 
 export class Forwarder {
   readonly #datapath: Datapath;
