@@ -19,6 +19,11 @@ import { Frame } from './packet/frame';
 /** Strands are numbered below this. */
 export const STRANDS: u32 = 65536;
 
+/** The number behind the last handler's. */
+export function handlersEnd(): u32 {
+  return map.handlerThread + map.handlerCount;
+}
+
 /** Whether this thread is a handler. */
 export function isHandler(): bool {
   return self.number - map.handlerThread < map.handlerCount;

@@ -35,7 +35,7 @@
  * misses at once, they may change places.
  */
 import { BATCH, setFrameIn } from './batch';
-import { chooseHandler, isHandler } from './handlers';
+import { chooseHandler, handlersEnd, isHandler } from './handlers';
 import { map } from './memory/arena';
 import { ring as ringDoorbell } from './memory/doorbell';
 import {
@@ -99,7 +99,7 @@ export function waitingIn(thread: u32): Ring {
 export function beginOrder(last: bool): void {
   areLast = last;
   areOut = !isEmpty(waitingIn(self.number));
-  for (let handler = map.handlerThread; handler < map.handlerThread + map.handlerCount; handler++) {
+  for (let handler = map.handlerThread; handler < handlersEnd(); handler++) {
     const seen = load<u32>(doneAt(self.number, handler) + SEEN);
     store<u32>(doneAt(self.number, handler) + SINCE, seen);
     if (everPut(ringBetween(self.number, handler)) != seen) areOut = true;
@@ -109,7 +109,7 @@ export function beginOrder(last: bool): void {
 /** The packets of the batch that go round come before what is out by now: it was behind them, or they would wait. */
 export function goRoundInOrder(): void {
   areLast = false;
-  for (let handler = map.handlerThread; handler < map.handlerThread + map.handlerCount; handler++) {
+  for (let handler = map.handlerThread; handler < handlersEnd(); handler++) {
     store<u32>(doneAt(self.number, handler) + SINCE, everPut(ringBetween(self.number, handler)));
   }
 }
@@ -173,7 +173,7 @@ export function isDue(): bool {
 
 /** Looks how far handlers are, and whether the senders have what they were done with when this thread looked before. */
 export function hear(): void {
-  for (let handler = map.handlerThread; handler < map.handlerThread + map.handlerCount; handler++) {
+  for (let handler = map.handlerThread; handler < handlersEnd(); handler++) {
     const at = doneAt(self.number, handler);
     if (load<u32>(at + ASKED) == load<u32>(at + SEEN)) ask(handler);
     if (load<u32>(at + ASKED) != load<u32>(at + SEEN) && areTaken(handler)) {

@@ -19,7 +19,7 @@
  * with the ring, while all threads stand still (reclaim.ts).
  */
 import { portCounters } from './counters';
-import { handlerFor } from './handlers';
+import { handlerFor, handlersEnd } from './handlers';
 import { map } from './memory/arena';
 import { ring as ringDoorbell } from './memory/doorbell';
 import { free, peek, publish, Ring, ringBetween, stage, waiting } from './memory/ring';
@@ -123,8 +123,7 @@ function addOne(count: usize): void {
 
 /** Makes the counts of this thread's rings from or to handlers agree with what is in there; all threads stand still. */
 export function renewShares(): void {
-  for (let i: u32 = 0; i < map.handlerCount; i++) {
-    const handler = map.handlerThread + i;
+  for (let handler = map.handlerThread; handler < handlersEnd(); handler++) {
     for (let from: u32 = 0; from < map.threadCount; from++) {
       if (from == self.number || handler == self.number) {
         renew(sharesBetween(from, handler), ringBetween(from, handler));

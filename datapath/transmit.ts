@@ -22,7 +22,7 @@ import {
   DROP_THREAD_QUEUE_FULL,
   DROP_TRANSMIT_ERROR,
 } from './drop';
-import { isHandler } from './handlers';
+import { handlersEnd, isHandler } from './handlers';
 import { map, NONE } from './memory/arena';
 import { ring } from './memory/doorbell';
 import { enter } from './memory/epoch';
@@ -218,11 +218,6 @@ export function collect(): u32 {
   }
   hear();
   return frames;
-}
-
-/** The number behind the last handler's. */
-function handlersEnd(): u32 {
-  return map.handlerThread + map.handlerCount;
 }
 
 /** Whether something is left of what this thread saw in the rings from some others, in order. */
