@@ -63,7 +63,9 @@ export function randomTransport(random: Random, v6: boolean, choices: Choices): 
       if (v6) return neighbour(pick(random, [135, 136]), randomIpv6(random), ...randomOptions(random));
       return icmp({ type: random.below(256), code: random.below(256) }, payload);
     case 'icmp': {
-      const fields = { type: random.below(256), code: random.below(256), rest: word(random) | 1 };
+      // Neighbour discovery has options, which a random payload is not: those are drawn as `nd`.
+      const type = pick(random, [random.below(135), 137 + random.below(119)]);
+      const fields = { type, code: random.below(256), rest: word(random) | 1 };
       return v6 ? icmp6(fields, payload) : icmp(fields, payload);
     }
     case 'other':
